@@ -1,0 +1,22 @@
+/* Bounded text building without stdio: error texts, log lines, replies. What does not fit is cut, never overrun. */
+#ifndef WIRE_TEXT_H
+#define WIRE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *start;
+    size_t length;
+    size_t capacity; /* bytes at start, one of them kept for the NUL */
+    bool cut;        /* something did not fit */
+};
+
+/* Start an empty, NUL-terminated text in `buffer` (capacity at least 1). */
+struct text text_in(char *buffer, size_t capacity);
+void text_add(struct text *text, const char *string);
+void text_add_bytes(struct text *text, const char *bytes, size_t length);
+void text_add_int(struct text *text, int64_t number);
+
+#endif
