@@ -1,0 +1,1 @@
+"""Conformance suite for guest agents that speak the guest control protocol."""
