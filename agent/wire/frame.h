@@ -26,20 +26,20 @@ struct frame_decoder {
 };
 
 enum frame_event {
-    FRAME_MORE,    /* all input consumed, the header is not whole yet */
-    FRAME_HEADER_READY, /* header is whole: decoder->header is valid */
-    FRAME_PAYLOAD, /* the last *consumed bytes of input at `in` are payload */
-    FRAME_END,     /* the frame is whole (right after its header when it is empty); the next call starts a new one */
-    FRAME_ERROR    /* length above FRAME-CAP; every later call says so too */
+    FRAME_MORE,         /* all input is consumed, more is needed */
+    FRAME_HEADER_READY, /* the header is whole: decoder->header is valid until FRAME_END is followed by another call */
+    FRAME_PAYLOAD,      /* the *consumed bytes at `in`, one or more, are payload */
+    FRAME_END,          /* the frame is whole; the next call starts a new one. Consumes nothing */
+    FRAME_ERROR         /* length above FRAME-CAP; every later call says so too and consumes nothing */
 };
 
-/* Feed `available` bytes at `in`; *consumed says how many were taken. Call again with the rest until FRAME_MORE, or until
- * *consumed is 0 and the event is FRAME_PAYLOAD-less (nothing left). Events of one frame come in the order HEADER_READY,
- * PAYLOAD*, END, whatever the segmentation (FRAME-SEGMENT). Return: the event. */
+/* Take bytes from the `available` at `in` up to the next event; *consumed says how many. Call again with the rest, even when
+ * nothing is left of it, until FRAME_MORE or FRAME_ERROR. The events of one frame are HEADER_READY, PAYLOAD (none for an empty
+ * frame, else one or more), END, whatever the segmentation (FRAME-SEGMENT). Return: the event. */
 enum frame_event frame_decode(struct frame_decoder *decoder, const uint8_t *in, size_t available, size_t *consumed);
 
-/* Return: how many bytes may be read before the next event at the latest (rest of the header, else rest of the payload),
- * so that a reader never takes bytes beyond the frame. 0 only after FRAME_ERROR. */
+/* Return: how many bytes the frame still needs of what it is at (its header, else its payload), so that a reader never takes
+ * bytes beyond the frame: ask after FRAME_MORE, or before the first call. 0 where FRAME_END is due, and after FRAME_ERROR. */
 size_t frame_wants(const struct frame_decoder *decoder);
 
 /* Return: true while a frame has begun and is not whole, so that end of stream here is FRAME-TRUNC. */

@@ -1,4 +1,5 @@
-/* Bounded text building without stdio: error texts, log lines, replies. What does not fit is cut, never overrun. */
+/* Bounded text building without stdio: error texts, log lines, replies. What does not fit is cut, never overrun: at the start
+ * of a UTF-8 sequence, and from then on nothing is added. */
 #ifndef WIRE_TEXT_H
 #define WIRE_TEXT_H
 
@@ -15,8 +16,10 @@ struct text {
 
 /* Start an empty, NUL-terminated text in `buffer` (capacity at least 1). */
 struct text text_in(char *buffer, size_t capacity);
+
+/* Each appends and keeps the NUL at the end. */
 void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const char *bytes, size_t length);
-void text_add_int(struct text *text, int64_t number);
+void text_add_int(struct text *text, int64_t number); /* in decimal */
 
 #endif
