@@ -1,0 +1,67 @@
+# Knobs: on the command line or in the environment.
+V ?=
+PYTHON ?= python3
+ASAN_CC ?= gcc
+ARCH ?= $(HOST_ARCH)
+CJSON_DIR ?= .cache/cjson
+CONFORM_ARGS ?=
+
+HOST_ARCH := $(shell uname -m)
+Q := $(if $(V),,@)
+VENV := .venv/.stamp
+AGENT := build/smolvm-guest-agent
+ASAN_AGENT := build/asan/smolvm-guest-agent
+ORACLE := oracle/agent.py
+export PYTHON
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+include ci/setup.mk
+include agent/build.mk
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+agent: $(AGENT_BINARY) ## build/smolvm-guest-agent; ARCH=aarch64|x86_64 for another machine: build/ARCH/
+
+agent-asan: $(ASAN_AGENT) ## build/asan/smolvm-guest-agent: the same sources under ASan and UBSan
+
+conformance: $(AGENT) $(VENV) ## judge the agent and the oracle by the contract
+	$(Q).venv/bin/conform run --strict exec:$(AGENT) exec:$(ORACLE) $(CONFORM_ARGS)
+
+test: $(AGENT) $(ASAN_AGENT) $(VENV) $(UNIT_PROGRAMS) ## unit tests, the harness's own, conformance of agent, ASan agent and oracle
+	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'harness-tests=$(MAKE) -s harness-tests' \
+		'conformance=.venv/bin/conform run --strict exec:$(AGENT) exec:$(ASAN_AGENT) exec:$(ORACLE) $(CONFORM_ARGS)'
+
+unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
+	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
+
+harness-tests: $(AGENT) $(VENV) ## the harness's own tests
+	$(Q).venv/bin/pytest -q -n auto conformance/tests
+
+lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy
+	$(Q)ci/lint
+
+format: $(LINT_NEEDS) ## rewrite C and Python in the project's format
+	$(Q)ci/lint format
+
+bench: $(AGENT) $(VENV) ## measure against the bars
+	$(Q).venv/bin/python -m guestwire.bench
+
+doctor: ## what is missing, and the command that gets it
+	@ci/doctor
+
+constants: $(VENV) ## regenerate agent/wire/constants.h
+	$(Q).venv/bin/python conformance/spec/generate.py >build/constants.h.new
+	$(Q)mv build/constants.h.new agent/wire/constants.h
+
+setup: $(VENV) $(CJSON_DIR)/cJSON.c $(SYSTEM) ## everything the other targets would set up by themselves
+
+clean: ## drop build/, keep what was downloaded
+	$(Q)rm -rf build
+
+distclean: clean ## drop downloads and .venv too
+	$(Q)rm -rf .cache .venv guestwire.egg-info
+
+.PHONY: help agent agent-asan conformance test unit harness-tests lint format bench doctor constants setup clean distclean

@@ -1,0 +1,24 @@
+# What must be there before anything is built. Stamps lie in .cache, so that only the first `make` pays.
+SYSTEM_PYTHON := .cache/packages.python
+SYSTEM_TEST := .cache/packages.test
+SYSTEM_LINT := .cache/packages.lint
+SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT)
+LINT_NEEDS := $(VENV) $(SYSTEM_TEST) $(SYSTEM_LINT) $(CJSON_DIR)/cJSON.c
+
+.cache/packages.%: ci/packages.txt
+	$(Q)ci/setup packages $*
+	$(Q)touch $@
+
+$(VENV): pyproject.toml VERSION $(SYSTEM_PYTHON)
+	$(Q)ci/setup python
+	$(Q)touch $@
+
+ifeq ($(CJSON_DIR),.cache/cjson)
+$(CJSON_DIR)/cJSON.c: | .cache/packages.cjson
+	$(Q)echo '  APT   cJSON source'
+	$(Q)ci/fetch-cjson $(CJSON_DIR)
+else
+$(CJSON_DIR)/cJSON.c:
+	@echo 'CJSON_DIR=$(CJSON_DIR) holds no cJSON.c' >&2; exit 1
+endif
+.PRECIOUS: .cache/packages.%
