@@ -16,7 +16,7 @@ C_ERRORS := array-bounds empty-body format format-security implicit-function-dec
 	incompatible-pointer-types init-self int-conversion missing-prototypes nonnull parentheses pointer-arith \
 	return-type sequence-point shadow shift-count-overflow sizeof-pointer-memaccess strict-prototypes switch undef \
 	uninitialized unused-result vla write-strings
-C_FLAGS := -std=gnu11 -D_GNU_SOURCE -DAGENT_VERSION='"$(AGENT_VERSION)"' -Iagent -isystem $(CJSON_DIR) \
+C_FLAGS := -std=gnu11 -D_GNU_SOURCE= -DAGENT_VERSION='"$(AGENT_VERSION)"' -Iagent -isystem $(CJSON_DIR) \
 	-Wall -Wextra -Wformat=2 $(addprefix -Werror=,$(C_ERRORS))
 
 # Link-time optimisation pays 3 KiB of file and 8 KiB of idle memory; unwind tables would never be read.

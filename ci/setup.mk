@@ -9,7 +9,7 @@ LINT_NEEDS := $(VENV) $(SYSTEM_TEST) $(SYSTEM_LINT) $(CJSON_DIR)/cJSON.c
 	$(Q)ci/setup packages $*
 	$(Q)touch $@
 
-$(VENV): pyproject.toml VERSION $(SYSTEM_PYTHON)
+$(VENV): pyproject.toml setup.py VERSION $(SYSTEM_PYTHON)
 	$(Q)ci/setup python
 	$(Q)touch $@
 
