@@ -1,5 +1,4 @@
-/* The JSON profile of the contract's section 2: a validator, not a parser. No recursion; memory only for the duplicate check,
- * bounded by LIMIT_JSON_VALUES. */
+/* The JSON profile of the contract's section 2: a validator, not a parser. No recursion, no allocation; at most 20 KiB of stack. */
 #ifndef WIRE_JSON_STRICT_H
 #define WIRE_JSON_STRICT_H
 
@@ -9,8 +8,7 @@
 enum json_verdict {
     JSON_GOOD,
     JSON_MALFORMED, /* JSON-PROFILE, JSON-DUP, JSON-NUL */
-    JSON_TOO_LARGE, /* JSON-LIMITS: size, depth or values */
-    JSON_NO_MEMORY
+    JSON_TOO_LARGE  /* JSON-LIMITS: size, depth or values */
 };
 
 struct json_finding {
@@ -19,7 +17,7 @@ struct json_finding {
     const char *reason; /* static text, e.g. "raw control character in a string"; "" for JSON_GOOD */
 };
 
-/* Judge one control payload of `length` bytes (need not be NUL-terminated). */
+/* Judge one control payload of `length` bytes (need not be NUL-terminated; not looked at above LIMIT_CONTROL_PAYLOAD). */
 struct json_finding json_strict(const char *text, size_t length);
 
 /* The members of an object that json_strict() found good, in document order, as slices of the text: cJSON keeps that order but

@@ -1,0 +1,131 @@
+/* JSON-DUP: all names of a text, sorted by object and by what they spell, so that equal ones are neighbours. Sorting keeps the
+ * cost of names made to collide at n log n, and a name fits 32 bits, so that the heap is not needed. */
+#define _GNU_SOURCE /* qsort_r */
+#include "json_walk.h"
+
+#include <stdlib.h>
+
+#include "constants.h"
+#include "utf8.h"
+
+/* A name: its object's number, from the left, above the offset of its opening quote. */
+#define OFFSET_BITS 20
+#define OFFSET_MASK ((1U << OFFSET_BITS) - 1)
+_Static_assert(LIMIT_CONTROL_PAYLOAD - 1 <= OFFSET_MASK, "an offset fits its bits");
+_Static_assert(LIMIT_JSON_VALUES - 1 <= UINT32_MAX >> OFFSET_BITS, "an object's number fits its bits");
+
+static uint32_t hex4(const char *digits)
+{
+    uint32_t unit = 0;
+
+    for (int i = 0; i < 4; i++)
+        unit = unit << 4 | (uint32_t)json_hex(digits[i]);
+    return unit;
+}
+
+/* *at is the backslash. Return: the code point; *at is moved behind the escape, or the pair of escapes. */
+static uint32_t unescape(const char **at)
+{
+    static const char letters[] = "b\bf\fn\nr\rt\t";
+    const char letter = (*at)[1];
+    uint32_t point;
+
+    if (letter == 'u') {
+        point = hex4(*at + 2);
+        *at += 6;
+        if (point >= 0xD800 && point <= 0xDBFF) {
+            point = 0x10000 + ((point - 0xD800) << 10) + (hex4(*at + 2) - 0xDC00);
+            *at += 6;
+        }
+        return point;
+    }
+    *at += 2;
+    for (size_t i = 0; letters[i] != '\0'; i += 2)
+        if (letters[i] == letter)
+            return (unsigned char)letters[i + 1];
+    return (unsigned char)letter;
+}
+
+/* Return: the next code point of a string, 0 at its closing quote (JSON-NUL: no name holds U+0000). */
+static uint32_t next_point(const char **at, const char *end)
+{
+    uint32_t point = 0;
+
+    if (**at == '"')
+        return 0;
+    if (**at == '\\')
+        return unescape(at);
+    *at += utf8_decode(*at, (size_t)(end - *at), &point);
+    return point;
+}
+
+struct source {
+    const char *text, *end;
+};
+
+static int compare_spelling(const struct source *source, uint32_t left, uint32_t right)
+{
+    const char *a = source->text + (left & OFFSET_MASK) + 1;
+    const char *b = source->text + (right & OFFSET_MASK) + 1;
+    uint32_t from_a, from_b;
+
+    do {
+        from_a = next_point(&a, source->end);
+        from_b = next_point(&b, source->end);
+    } while (from_a == from_b && from_a != 0);
+    return (from_a > from_b) - (from_a < from_b);
+}
+
+static int compare(const void *left_name, const void *right_name, void *source)
+{
+    const uint32_t left = *(const uint32_t *)left_name, right = *(const uint32_t *)right_name;
+    const int spelling = left >> OFFSET_BITS == right >> OFFSET_BITS ? compare_spelling(source, left, right) : 0;
+
+    return spelling != 0 ? spelling : (left > right) - (left < right);
+}
+
+static size_t collect(const struct source *source, uint32_t names[LIMIT_JSON_VALUES])
+{
+    uint32_t open[LIMIT_JSON_DEPTH + 1] = {0}; /* the number of the object open at each level */
+    uint32_t objects = 0;
+    size_t depth = 0, count = 0;
+    const char *at = source->text;
+
+    while (at < source->end && count < LIMIT_JSON_VALUES) {
+        if (*at == '"') {
+            const char *after = json_skip_string(at, source->end);
+            const char *colon = json_skip_space(after, source->end);
+
+            if (colon < source->end && *colon == ':')
+                names[count++] = open[depth] << OFFSET_BITS | (uint32_t)(at - source->text);
+            at = after;
+            continue;
+        }
+        if ((*at == '{' || *at == '[') && depth < LIMIT_JSON_DEPTH)
+            open[++depth] = *at == '{' ? objects++ : 0;
+        else if ((*at == '}' || *at == ']') && depth > 0)
+            depth--;
+        at++;
+    }
+    return count;
+}
+
+bool json_find_duplicate(const char *text, size_t length, size_t *offset)
+{
+    uint32_t names[LIMIT_JSON_VALUES];
+    struct source source = {.text = text, .end = text + length};
+    const size_t count = collect(&source, names);
+    bool found = false;
+
+    qsort_r(names, count, sizeof *names, compare, &source);
+    for (size_t i = 1; i < count; i++) {
+        const size_t later = names[i] & OFFSET_MASK;
+
+        if (names[i - 1] >> OFFSET_BITS != names[i] >> OFFSET_BITS || compare_spelling(&source, names[i - 1], names[i]) != 0)
+            continue;
+        if (!found || later < *offset)
+            *offset = later;
+        found = true;
+    }
+    return found;
+}
