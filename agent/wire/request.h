@@ -37,7 +37,8 @@ struct request {
     void *tree; /* cJSON's, private */
 };
 
-/* Parse one control payload. *request need not be initialised. Never fails otherwise than through request->error
+/* Parse one control payload of `length` bytes (not looked at above LIMIT_CONTROL_PAYLOAD). *request need not be initialised, and
+ * nothing in it points into the payload. Never fails otherwise than through request->error
  * (WIRE_INTERNAL: no memory). A ping, run or get_file with an error has op set and error set; an error before the operation
  * is known has op REQUEST_NONE. */
 void request_parse(struct request *request, const char *payload, size_t length);
