@@ -1,0 +1,1 @@
+"""Connectables, transports, the process under test and the witness: everything that reaches an agent, and no verdicts."""

@@ -1,0 +1,300 @@
+"""What a case is given: the host's view of one agent on one transport."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from guestwire import protocol
+from guestwire.drive import server
+from guestwire.drive.connectable import Connectable
+from guestwire.drive.conversation import Answer, Conversation
+from guestwire.drive.process import StartSpec
+from guestwire.drive.server import Agent
+from guestwire.judge.outcome import Crash, Violation, expect, expect_equal, short
+
+SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
+
+
+class Row:
+    """One agent on one transport, for all cases of a worker: the shared server and its footprint after warm-up."""
+
+    def __init__(self, connectable: Connectable, transport: str, witness: Any, folder: Path) -> None:
+        self.connectable = connectable
+        self.transport = transport
+        self.witness = witness
+        self.folder = folder
+        self._agent: Agent | None = None
+        self._baseline: tuple[int, int, int] | None = None
+
+    def spec(self, *options: str, **conditions: Any) -> StartSpec:
+        """How this row's agent is started."""
+        return StartSpec(argv=(*self.connectable.argv, *options), **conditions)
+
+    def agent(self) -> Agent:
+        """The shared agent, started and warmed up if it is not there."""
+        if self._agent is None:
+            self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(), self.folder)
+            if isinstance(self._agent, server.Server):
+                self._warm_up(self._agent)
+        return self._agent
+
+    def _warm_up(self, agent: Agent) -> None:
+        end = time.monotonic() + 10
+        for request in ({"op": "ping"}, {"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"}):
+            conversation = Conversation(agent.connect(), lambda: end - time.monotonic())
+            conversation.send_json(request)
+            conversation.answer()
+        time.sleep(0.05)
+        self._baseline = self.witness.counts(agent.pid)
+
+    def settled(self) -> str:
+        """Wait until the shared agent holds no more than after warm-up. Return: what it still holds, "" for nothing."""
+        if self._agent is None or self._baseline is None:
+            return ""
+        end = time.monotonic() + SETTLE_TIMEOUT
+        pause = 0.002
+        while True:
+            now = self.witness.counts(self._agent.pid)
+            if now is None:
+                return ""  # check_alive() tells
+            if now[0] <= self._baseline[0] and now[1] <= self._baseline[1] and now[2] == 0:
+                return ""
+            if time.monotonic() > end:
+                names = ("descriptors", "threads", "children")
+                return ", ".join(f"{n} {name} ({b} after warm-up)" for name, n, b in zip(names, now, self._baseline) if n > b)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+
+    def check_alive(self) -> None:
+        """Raise Crash if the shared agent has ended."""
+        if self._agent is not None:
+            self._agent.check_alive()
+
+    def discard(self) -> None:
+        """Kill the shared agent; the next case gets a fresh one."""
+        if self._agent is not None:
+            self._agent.stop()
+        self._agent = self._baseline = None
+
+
+class Host:
+    """Given to a case as `host`. Requests go through conformance/protocol.py, unchanged."""
+
+    def __init__(self, row: Row, deadline: float, private: Agent | None = None) -> None:
+        self.row = row
+        self.witness = row.witness
+        self.transport = row.transport
+        self.end = time.monotonic() + deadline
+        self.time_scale = 1.0  # a slow guest may stretch the contract's times
+        self.soft: dict[str, tuple[str, str]] = {}  # checks other than the case's own, found broken on the way
+        self._private = private
+        self._started: list[Host] = []
+        self._conversations: list[Conversation] = []
+        self._scratch: str | None = None
+
+    # ---- reaching the agent
+
+    def left(self) -> float:
+        """Seconds until the case's deadline."""
+        return self.end - time.monotonic()
+
+    @property
+    def agent(self) -> Agent:
+        """The process behind this host's connections."""
+        return self._private or self.row.agent()
+
+    @property
+    def pid(self) -> int:
+        """The agent's pid in the witness's world."""
+        assert self.agent.pid is not None
+        return self.agent.pid
+
+    def connect(self) -> Conversation:
+        """A new conversation. It must be read to its end or closed on purpose before the case ends."""
+        conversation = Conversation(self.agent.connect(), self.left)
+        self._conversations.append(conversation)
+        return conversation
+
+    def start(self, *options: str, transport: str | None = None, **conditions: Any) -> Host:
+        """A private agent with these options, started under these conditions (see StartSpec), on this case's transport or
+        another one; gone when the case ends. Only for cases that need `start`."""
+        row = self.row
+        kind = transport or row.transport
+        agent = server.start(row.witness, row.connectable, kind, row.spec(*options, **conditions), row.folder)
+        host = Host(row, self.left(), agent)
+        host.soft = self.soft
+        host.transport = kind
+        self._started.append(host)
+        return host
+
+    def launch(self, *options: str, **conditions: Any) -> int:
+        """Start an agent with exactly these options and do not wait for it: its pid, for witness.wait() and witness.stderr().
+        Killed when the case ends."""
+        spec = replace(self.row.spec(*options, **conditions))
+        pid: int = self.witness.start(spec)
+        self._started.append(Host(self.row, self.left(), _Launched(self.witness, pid)))
+        return pid
+
+    @property
+    def scratch(self) -> str:
+        """A directory of this case in the agent's world, empty at first; nothing of put_file's may be left in it."""
+        if self._scratch is None:
+            self._scratch = self.witness.scratch()
+        return self._scratch
+
+    # ---- whole conversations
+
+    def ask(self, request: dict[str, Any], within: float | None = None) -> Answer:
+        """Send one request and read the response to the end of stream."""
+        conversation = self.connect()
+        conversation.send_json(request)
+        return conversation.answer(within)
+
+    def ping(self, within: float | None = None) -> dict[str, Any]:
+        """A pong, checked for its shape (PING)."""
+        pong = self.ask({"op": "ping"}, within).terminal
+        shape = pong.get("ok") is True and pong.get("op") == "pong" and pong.get("proto") == protocol.PROTOCOL_VERSION
+        version = pong.get("agent_version")
+        expect(shape and isinstance(version, str) and version, "a pong", pong)
+        return pong
+
+    def run(self, cmd: str, within: float | None = None, **fields: Any) -> Answer:
+        """A run of `cmd`. Its answer's terminal frame is whatever came; see exit_code()."""
+        return self.ask({"op": "run", "cmd": cmd, "shell": "raw", **fields}, within)
+
+    def output(self, cmd: str, **fields: Any) -> bytes:
+        """The STDOUT of a command that has to exit with 0."""
+        answer = self.run(cmd, **fields)
+        expect_equal(exit_code(answer), 0, f"exit code of {short(cmd, 80)} (stderr {short(answer.stderr, 120)})")
+        return answer.stdout
+
+    def put(self, path: str, data: bytes, eof: bool = True, **fields: Any) -> Answer:
+        """Upload `data` in chunks of 65,536 bytes, then EOF."""
+        conversation = self.connect()
+        conversation.send_json({"op": "put_file", "path": path, "size": len(data), **fields})
+        for start in range(0, len(data), protocol.CHUNK_SIZE):
+            conversation.send_frame(protocol.FRAME_DATA, data[start : start + protocol.CHUNK_SIZE])
+        if eof:
+            conversation.send_frame(protocol.FRAME_EOF)
+        return conversation.answer()
+
+    def get(self, path: str) -> tuple[dict[str, Any], bytes]:
+        """Download: the header and the content, the whole response checked for its shape (GET-OK)."""
+        answer = self.ask({"op": "get_file", "path": path})
+        return file_of(answer)
+
+    # ---- checks on the way
+
+    def should(self, check: str, condition: object, expected: str, actual: object) -> None:
+        """Record a check that is not the case's own as broken, without ending the case."""
+        if not condition:
+            self.soft.setdefault(check, (expected, actual if isinstance(actual, str) else short(actual)))
+
+    def error(self, answer: Answer, code: str, contains: str = "", ended: tuple[str, ...] = ("eof",)) -> dict[str, Any]:
+        """The answer is one error frame of the right shape (ERR-SHAPE) with the substring; its code is ERR-CODE's matter."""
+        terminal = answer.terminal
+        text = terminal.get("error")
+        shape = terminal.get("ok") is False and terminal.get("op") == "error" and isinstance(text, str)
+        expect(shape, f"an error ({code})", terminal)
+        assert isinstance(text, str)
+        expect(1 <= len(text.encode()) <= 1024, "an error text of 1 to 1,024 bytes", f"{len(text.encode())} bytes")
+        expect(contains in text, f"an error text containing {contains!r}", text)
+        expect(len(answer.frames) == 1, "nothing before the error", f"{len(answer.frames)} frames")
+        expect(answer.ended in ended, f"{' or '.join(ended)} after the error", answer.ended)
+        self.should(f"ERR-CODE/{code}", terminal.get("code") == code, f"code {code}", terminal)
+        return terminal
+
+    # ---- the end
+
+    def finish(self) -> None:
+        """What must hold after every case: read to the end, the agent alive, nothing left behind."""
+        for conversation in self._conversations:
+            if not conversation.settled:
+                conversation.sock.close()
+                raise RuntimeError("harness bug: a conversation was neither read to its end nor closed on purpose")
+        if self._private is None:
+            self.row.check_alive()
+            held = self.row.settled()
+            self.should("SRV-SURVIVE/leaks", not held, "no more descriptors, threads and children than before", held)
+            expect(not held, "no more descriptors, threads and children than before the case", held)
+            self.row.check_alive()
+        if self._scratch is not None:
+            left = self.witness.temporaries(self._scratch)
+            self.should("SRV-SURVIVE/leaks", not left, "no temporary file left", left)
+            expect(not left, "no temporary file left", left)
+        strays = self.witness.strays() if self._private is None else []
+        expect(not strays, "no process left behind", strays)
+
+    def blame(self, error: Exception) -> None:
+        """After a failure: raise Crash if an agent of this case has died, which explains it better."""
+        for host in [self, *self._started]:
+            agent = host._private or host.row._agent
+            status = agent.status() if isinstance(agent, server.Server) else None
+            if status is not None and (status < 0 or host is self):
+                message = f"it {server.describe_exit(status)} ({error}); stderr: {agent.stderr()!r}"
+                raise Crash("the agent lives", message) from error
+
+    def release(self) -> None:
+        """Close and kill what the case used, whatever happened."""
+        for conversation in self._conversations:
+            with contextlib.suppress(OSError):
+                conversation.sock.close()
+        for host in self._started:
+            host.release()
+        if self._private is not None:
+            self._private.stop()
+        if self._scratch is not None:
+            self.witness.drop(self._scratch)
+            self._scratch = None
+
+
+class _Launched(Agent):
+    """An agent that launch() started: only there to be killed."""
+
+    def __init__(self, witness: Any, pid: int) -> None:
+        self._witness, self.pid = witness, pid
+
+    def connect(self) -> Any:
+        raise RuntimeError("harness bug: launch() says nothing about connecting")
+
+    def check_alive(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self._witness.stop(self.pid)
+
+
+def exit_code(answer: Answer) -> int:
+    """N of a run's exit frame; another terminal frame is a violation."""
+    terminal = answer.terminal
+    code = terminal.get("exit_code")
+    shape = terminal.get("ok") is True and terminal.get("op") == "exit" and type(code) is int
+    expect(shape, "an exit frame with an integer exit_code", terminal)
+    assert isinstance(code, int)
+    return code
+
+
+def file_of(answer: Answer) -> tuple[dict[str, Any], bytes]:
+    """Header and content of a get_file response: JSON, DATA*, EOF, end of stream."""
+    kinds = [kind for kind, _ in answer.frames]
+    good = kinds[:1] == [protocol.FRAME_JSON] and kinds[-1:] == [protocol.FRAME_EOF] and len(kinds) >= 2
+    expect(good and set(kinds[1:-1]) <= {protocol.FRAME_DATA}, "a header, DATA frames and EOF", answer.frames[:3])
+    header = answer.controls[0]
+    shape = header.get("ok") is True and type(header.get("mode")) is int and type(header.get("size")) is int
+    expect(shape, "a header with ok, mode and size", header)
+    return header, answer.data
+
+
+def wait_for(condition: Callable[[], Any], timeout: float, what: str) -> Any:
+    """Poll until the condition is true, at most `timeout` seconds: its value. Otherwise a violation."""
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise Violation(f"{what} within {timeout:g} s", "not so")
+        time.sleep(0.01)
+    return value

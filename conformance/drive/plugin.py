@@ -1,0 +1,265 @@
+"""The pytest plugin: options, one item for each case and row, and each item's outcome.
+
+`conform run` is the command; `pytest conformance/suite --agent=CONNECTABLE` does the same. Under pytest-xdist every worker runs
+this, and the controller gathers the results (report/collector.py).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestwire.drive import connectable
+from guestwire.drive.connectable import LOCAL_TRANSPORTS, Connectable, UsageError
+from guestwire.drive.conversation import CHUNKINGS
+from guestwire.drive.host import Host
+from guestwire.drive.session import Session
+from guestwire.judge.case import Case
+from guestwire.judge.ledger import LedgerError, clauses
+from guestwire.judge.outcome import CaseResult, CouldNotRun, Crash, DeadlineExceeded, Outcome, Violation, short
+from guestwire.report.collector import Collector
+
+HOST_FUNCTIONS = "host functions"
+MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, before it is cut off
+SESSION = pytest.StashKey[Session]()
+ROWS = pytest.StashKey[list[tuple[Connectable, str]]]()
+RESULT = pytest.StashKey[CaseResult]()
+HOST = pytest.StashKey[Host]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("guestwire", "conformance of guest agents")
+    group.addoption("--agent", action="append", default=[], metavar="CONNECTABLE", help=f"judge it: {connectable.FORMS}")
+    group.addoption("--transport", action="append", default=[], help=f"only these: {', '.join(LOCAL_TRANSPORTS)}")
+    group.addoption("--clause", action="append", default=[], help="only this clause's cases")
+    group.addoption("--case", action="append", default=[], dest="case_ids", metavar="ID", help="only this case")
+    group.addoption("--gate-should", action="store_true", help="SHOULD counts like MUST")
+    group.addoption("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
+    group.addoption("--results", default=None, metavar="FILE", help="write the results as JSON")
+
+
+def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
+    """Agents times transports, as asked for. Raises UsageError."""
+    if ROWS not in config.stash:
+        wanted = [name for text in config.getoption("transport") for name in text.split(",") if name]
+        for name in wanted:
+            if name not in (*LOCAL_TRANSPORTS, "vsock", "hybrid"):
+                raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(LOCAL_TRANSPORTS)}")
+        agents = [connectable.parse(text) for text in config.getoption("agent")]
+        rows = [(agent, name) for agent in agents for name in agent.transports if not wanted or name in wanted]
+        if agents and not rows:
+            raise UsageError(f"no agent here has the transport {', '.join(wanted)}")
+        config.stash[ROWS] = rows
+    return config.stash[ROWS]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("agent"):
+        return
+    try:
+        rows = rows_of(config)
+        for name in config.getoption("clause"):
+            if name not in clauses():
+                raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    if hasattr(config, "workerinput"):
+        folder = config.workerinput["guestwire_folder"]
+    else:
+        folder = tempfile.mkdtemp(prefix="guestwire-")
+        os.chmod(folder, 0o755)
+        config.pluginmanager.register(Collector(config, rows, folder), "guestwire-collector")
+    config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
+    config.stash[SESSION].folder.chmod(0o755)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """The controller tells each pytest-xdist worker where to put its sockets and files."""
+    collector = node.config.pluginmanager.getplugin("guestwire-collector")
+    if collector is not None:
+        node.workerinput["guestwire_folder"] = collector.folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if SESSION in config.stash:
+        config.stash[SESSION].close()
+
+
+# ---- items
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    case: Case | None = getattr(metafunc.function, "guestwire_case", None)
+    if case is None or "host" not in metafunc.fixturenames:
+        return
+    values: list[Any] = []
+    for agent, transport in rows_of(metafunc.config):
+        if _absent(case, agent, transport):
+            continue
+        row_id = f"{agent.label}@{transport}"
+        if "chunking" in metafunc.fixturenames:
+            some = CHUNKINGS if transport == "unix" or not case.wide else CHUNKINGS[:1]
+            values += [pytest.param((agent, transport), chunking, id=f"{row_id}={chunking}") for chunking in some]
+        else:
+            values.append(pytest.param((agent, transport), id=row_id))
+    names = ["host", "chunking"] if "chunking" in metafunc.fixturenames else ["host"]
+    metafunc.parametrize(names, values, indirect=["host"])
+
+
+def _absent(case: Case, agent: Connectable, transport: str) -> bool:
+    """Whether the case does not exist in this row: the transport cannot have it, or the sanitizer's memory would be judged."""
+    if case.transports and transport not in case.transports and agent.kind == "exec":
+        return True
+    return ("server" in case.needs and transport == "fd-conn") or (case.native_memory and agent.sanitized)
+
+
+def _identify(item: pytest.Function, case: Case) -> CaseResult:
+    agent, transport, parts = HOST_FUNCTIONS, "-", [case.variant]
+    identity = ""
+    if hasattr(item, "callspec"):
+        identity = item.callspec.id
+        if "host" in item.callspec.params:
+            chosen, transport = item.callspec.params["host"]
+            agent = chosen.label
+            chunking = item.callspec.params.get("chunking", "")
+            row_id = f"{agent}@{transport}" + (f"={chunking}" if chunking else "")
+            identity = identity.replace(row_id, "").strip("-")
+            parts += [identity, chunking]
+        else:
+            parts.append(identity)
+    name = ":".join([case.checks[0], *filter(None, parts)])
+    return CaseResult(name, agent, transport, list(case.checks))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("agent"):
+        return
+    seen: set[tuple[str, str]] = set()
+    kept: list[pytest.Item] = []
+    for item in items:
+        case = getattr(getattr(item, "function", None), "guestwire_case", None)
+        if not isinstance(case, Case) or not isinstance(item, pytest.Function):
+            raise LedgerError(f"{item.nodeid} is no case: it has no @case")
+        result = _identify(item, case)
+        if (result.agent, result.id) in seen:
+            raise LedgerError(f"two cases have the id {result.id}; see {item.nodeid}")
+        seen.add((result.agent, result.id))
+        item.stash[RESULT] = result
+        item.add_marker(pytest.mark.timeout(case.deadline + MARGIN, method="signal"))
+        kept.append(item)
+    items[:] = _spread(_select(config, kept))
+
+
+def _select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    wanted_clauses, wanted = config.getoption("clause"), config.getoption("case_ids")
+    if not wanted_clauses and not wanted:
+        return items
+    names = {item: _names(item.stash[RESULT]) for item in items}
+    for identity in wanted:
+        if not any(identity in found for found in names.values()):
+            raise pytest.UsageError(f"unknown case {identity!r}: `conform clauses` lists checks, each a case's first name")
+    clause_of = {item: {c.partition("/")[0] for c in item.stash[RESULT].checks} for item in items}
+    kept = [item for item in items if names[item] & set(wanted) or clause_of[item] & set(wanted_clauses)]
+    if not kept:
+        raise pytest.UsageError(f"no case of {', '.join([*wanted_clauses, *wanted])} exists on the transports asked for")
+    return kept
+
+
+def _names(result: CaseResult) -> set[str]:
+    """What --case may call it: its id, the id without transport, its first check."""
+    return {result.id, result.case, result.checks[0], f"{result.checks[0]}@{result.transport}"}
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Long waits first, evenly over the list: pytest-xdist's worksteal gives each worker a contiguous part to begin with."""
+    long = [item for item in items if item.function.guestwire_case.long]  # type: ignore[attr-defined]
+    rest = [item for item in items if not item.function.guestwire_case.long]  # type: ignore[attr-defined]
+    workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
+    step = len(items) // workers + 1
+    for index, item in enumerate(long):
+        rest.insert(min((index % workers) * step, len(rest)), item)
+    return rest
+
+
+# ---- running
+
+
+@pytest.fixture
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """The host's view of this row's agent."""
+    case: Case = request.function.guestwire_case
+    agent, transport = request.param
+    if agent.kind != "exec":
+        _check_running(case, request.config)
+    if "root" in case.needs and os.geteuid() != 0:
+        raise CouldNotRun("needs root (mounts, devices, other users): run it as root")
+    row = request.config.stash[SESSION].row(agent, transport)
+    made = Host(row, case.deadline)
+    request.node.stash[HOST] = made
+    yield made
+    made.release()
+    if request.node.stash[RESULT].outcome != Outcome.PASS:
+        row.discard()
+
+
+def _check_running(case: Case, config: pytest.Config) -> None:
+    missing = case.needs & {"start", "witness", "root"}
+    if missing:
+        raise CouldNotRun(f"needs {', '.join(sorted(missing))}: give the agent as exec:PATH")
+    if "destructive" in case.needs and not config.getoption("destructive"):
+        raise CouldNotRun("destructive: run with --destructive")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """After the case: what must hold after every case. After a failure: did the agent crash?"""
+    try:
+        outcome = yield
+        if HOST in pyfuncitem.stash:
+            pyfuncitem.stash[HOST].finish()
+        return outcome
+    except (Violation, OSError) as error:
+        if HOST in pyfuncitem.stash and not isinstance(error, Crash):
+            pyfuncitem.stash[HOST].blame(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report = yield
+    result = item.stash.get(RESULT, None)
+    if result is None:
+        return report
+    result.seconds += call.duration
+    if call.excinfo is not None and result.outcome == Outcome.PASS:
+        _judge(result, call.excinfo.value)
+    if call.when == "teardown":
+        if HOST in item.stash:
+            result.broken.update({check: list(pair) for check, pair in item.stash[HOST].soft.items()})
+        report.guestwire = result.to_json() | {"started": time.time() - result.seconds}
+    return report
+
+
+def _judge(result: CaseResult, error: BaseException) -> None:
+    if isinstance(error, CouldNotRun):
+        result.outcome, result.expected, result.actual = Outcome.COULD_NOT_RUN.value, "the case to run", str(error)
+        return
+    timeout = isinstance(error, DeadlineExceeded) or "from pytest-timeout" in str(error)
+    kind = Outcome.CRASH if isinstance(error, Crash) else Outcome.TIMEOUT if timeout else Outcome.FAIL
+    result.outcome = kind.value
+    if isinstance(error, Violation):
+        result.expected, result.actual = error.expected, error.actual
+    else:
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        line = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where is not None else ""
+        result.expected, result.actual = "the case to come to its end", f"{short(error)}{line}"

@@ -1,0 +1,260 @@
+"""Processes as the kernel shows them, and an agent started under stated conditions. Runs wherever the agent runs: in the
+harness, or in the helper inside the agent's namespaces. Everything returned can be pickled."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Orphans of the agents come to this process, so that none is lost sight of."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One line of /proc/PID/stat. `state` is the kernel's letter (Z is a zombie)."""
+
+    pid: int
+    ppid: int
+    pgid: int
+    sid: int
+    state: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What an agent holds. Memory in bytes."""
+
+    descriptors: int
+    threads: int
+    children: int
+    zombies: int
+    pss: int
+    peak_rss: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class StartSpec:
+    """How to start an agent. Paths and environment values may be bytes. A descriptor number in `pass_fds` is inherited."""
+
+    argv: tuple[str, ...]
+    env: dict[str | bytes, str | bytes] | None = None  # None: the harness's own
+    cwd: str | bytes | None = None
+    stderr: str = "file"  # file, closed, full (/dev/full), stuck (a pipe nobody reads, full)
+    ignore: tuple[int, ...] = ()
+    block: tuple[int, ...] = ()
+    close: tuple[int, ...] = ()
+    limits: dict[int, tuple[int, int]] = field(default_factory=dict)
+    umask: int | None = None
+    uid: int | None = None  # also the gid; supplementary groups dropped
+    oom_score_adj: int | None = None
+    pass_fds: tuple[int, ...] = ()
+    groups_of_its_own: bool = True
+
+
+def read_process(pid: int) -> Process | None:
+    """None when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (OSError, ProcessLookupError):
+        return None
+    name = text[text.index("(") + 1 : text.rindex(")")]
+    state, ppid, pgid, sid = text[text.rindex(")") + 2 :].split()[:4]
+    return Process(pid, int(ppid), int(pgid), int(sid), state, name)
+
+
+def processes() -> Iterator[Process]:
+    """All that /proc shows."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (process := read_process(int(entry))) is not None:
+            yield process
+
+
+def children(pid: int) -> list[int]:
+    """Direct children, of all threads."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
+def tree(pid: int) -> list[int]:
+    """The process and all its descendants."""
+    found = [pid]
+    for process in found:
+        found += children(process)
+    return found
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL for the process and all its descendants, stopped first so that none is born meanwhile."""
+    seen: set[int] = set()
+    while new := [p for p in tree(pid) if p not in seen]:
+        for process in new:
+            seen.add(process)
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGSTOP)
+    for process in seen:
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+
+
+def stats(pid: int) -> Stats | None:
+    """None when the process is gone."""
+    try:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        pss = next(line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+        offspring = [p for c in children(pid) if (p := read_process(c)) is not None]
+        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Stats(
+            descriptors=len(os.listdir(f"/proc/{pid}/fd")),
+            threads=int(status["Threads"]),
+            children=len(offspring),
+            zombies=sum(p.state == "Z" for p in offspring),
+            pss=int(pss.split()[1]) * 1024,
+            peak_rss=int(status["VmHWM"].split()[0]) * 1024,
+            cpu_seconds=(int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK"),
+        )
+    except (OSError, KeyError, StopIteration):
+        return None
+
+
+def counts(pid: int) -> tuple[int, int, int] | None:
+    """(descriptors, threads, children) of a live process: what stats() gives, but cheap enough for every case."""
+    try:
+        return (len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task")), len(children(pid)))
+    except OSError:
+        return None
+
+
+def _prepare(spec: StartSpec) -> None:
+    """Runs in the child, between fork and exec."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    for number in spec.ignore:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, spec.block)
+    for which, limit in spec.limits.items():
+        resource.setrlimit(which, limit)
+    if spec.umask is not None:
+        os.umask(spec.umask)
+    if spec.oom_score_adj is not None:
+        Path("/proc/self/oom_score_adj").write_text(str(spec.oom_score_adj))
+    if spec.uid is not None:
+        os.setgroups([])
+        os.setgid(spec.uid)
+        os.setuid(spec.uid)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
+    for number in spec.close:
+        with contextlib.suppress(OSError):
+            os.close(number)
+
+
+def _stderr(spec: StartSpec, path: Path) -> tuple[int, list[int]]:
+    """The descriptor for the agent's stderr, and those the harness must keep open as long as the agent lives."""
+    if spec.stderr == "full":
+        return os.open("/dev/full", os.O_WRONLY), []
+    if spec.stderr == "stuck":
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(write_end, b"." * 4096):
+                pass
+        os.set_blocking(write_end, True)
+        return write_end, [read_end]
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644), []
+
+
+class Started:
+    """An agent process that this process started."""
+
+    def __init__(self, spec: StartSpec, stderr_path: Path) -> None:
+        self._stderr_path = stderr_path
+        err, self._kept = _stderr(spec, stderr_path)
+        close = (*spec.close, 2) if spec.stderr == "closed" else spec.close
+        prepared = replace(spec, close=close)
+        try:
+            self.popen = subprocess.Popen(
+                spec.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=err,
+                stderr=err,
+                env=spec.env,
+                cwd=spec.cwd,
+                pass_fds=spec.pass_fds,
+                preexec_fn=lambda: _prepare(prepared),
+                start_new_session=spec.groups_of_its_own,
+            )
+        finally:
+            os.close(err)
+        self.pid = self.popen.pid
+
+    def poll(self) -> int | None:
+        """The exit status (negative: signal), None while it lives."""
+        return self.popen.poll()
+
+    def wait(self, timeout: float) -> int | None:
+        """The same after waiting at most `timeout` seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(timeout)
+        return None
+
+    def stderr(self) -> bytes:
+        """What it has written to stderr so far ("file" only)."""
+        try:
+            return self._stderr_path.read_bytes()
+        except OSError:
+            return b""
+
+    def stop(self) -> None:
+        """Kill it with its tree and forget it."""
+        if self.popen.poll() is None:
+            kill_tree(self.pid)
+            self.popen.wait()
+        for number in self._kept:
+            os.close(number)
+        self._kept = []
+
+
+def reap_orphans(known: set[int], grace: float = 1.0) -> list[Process]:
+    """Children of this process that nobody here started: orphans of agents. Zombies are reaped. What still lives after `grace`
+    seconds (a SIGKILL may be on its way) is returned, and killed."""
+    end = time.monotonic() + grace
+    while True:
+        alive: list[Process] = []
+        for pid in children(os.getpid()):
+            process = None if pid in known else read_process(pid)
+            if process is None:
+                continue
+            if process.state == "Z":
+                with contextlib.suppress(OSError):
+                    os.waitpid(pid, os.WNOHANG)
+            else:
+                alive.append(process)
+        if not alive or time.monotonic() > end:
+            break
+        time.sleep(0.01)
+    for process in alive:
+        kill_tree(process.pid)
+        with contextlib.suppress(OSError):
+            os.waitpid(process.pid, 0)
+    return alive

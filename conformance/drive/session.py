@@ -1,0 +1,47 @@
+"""What one worker holds for the whole session: witnesses, rows, and the folder for sockets."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from guestwire.drive.connectable import Connectable
+from guestwire.drive.host import Row
+from guestwire.drive.namespace import NamespacedWitness
+from guestwire.drive.process import become_subreaper
+from guestwire.drive.witness import Witness
+
+
+class Session:
+    """Rows are made when a case first asks for them, and closed at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._witness = Witness(folder)
+        self._namespaced: NamespacedWitness | None = None
+        self._rows: dict[tuple[str, str], Row] = {}
+        become_subreaper()
+
+    def _witness_for(self, transport: str) -> Any:
+        if transport != "unix-ns":
+            return self._witness
+        if self._namespaced is None:
+            self._namespaced = NamespacedWitness(self.folder, self._witness)
+        return self._namespaced
+
+    def row(self, connectable: Connectable, transport: str) -> Row:
+        """The row of an agent on a transport. Raises CouldNotRun where the transport is not possible here."""
+        key = (connectable.text, transport)
+        if key not in self._rows:
+            self._rows[key] = Row(connectable, transport, self._witness_for(transport), self.folder)
+        return self._rows[key]
+
+    def close(self) -> None:
+        """Kill every agent, remove every file."""
+        for row in self._rows.values():
+            row.discard()
+        if self._namespaced is not None:
+            self._namespaced.close()
+        self._witness.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

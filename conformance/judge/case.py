@@ -1,0 +1,72 @@
+"""How a case is declared: which checks it proves and what it needs.
+
+    @case("RUN-EXIT/status")
+    def test_exit_status(host: Host) -> None: ...
+
+The case's id is the first check, plus `:VARIANT` where it is parametrised, plus `@TRANSPORT`:
+`RUN-EXIT/signal:SIGTERM@unix`. Two functions for the same first check tell themselves apart by `variant`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from guestwire.judge import ledger
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+NEEDS = (
+    "server",  # several conversations with one process: structurally absent on fd-conn
+    "start",  # the harness starts the agent: not with one that runs already
+    "witness",  # the agent's files and processes can be seen
+    "destructive",  # fills, floods or signals the agent
+    "root",  # mounts, devices or other users
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case's declaration, kept on the test function as `guestwire_case`."""
+
+    checks: tuple[str, ...]
+    variant: str
+    needs: frozenset[str]
+    deadline: float
+    transports: tuple[str, ...]  # empty: all
+    long: bool
+    wide: bool
+
+    @property
+    def native_memory(self) -> bool:
+        """Whether its checks are exempt under AddressSanitizer."""
+        return any("native-memory" in ledger.check(c).tags for c in self.checks)
+
+
+def case(
+    *checks: str,
+    variant: str = "",
+    needs: str = "",
+    deadline: float = 20.0,
+    transports: tuple[str, ...] = (),
+    long: bool = False,
+    wide: bool = False,
+) -> Callable[[Test], Test]:
+    """Declare a case. `checks`: ids of the ledger, the first one names the case. `needs`: words of NEEDS, blank-separated.
+    `deadline`: seconds for the whole case. `transports`: only these. `long`: it waits much and is started
+    first. `wide`: one of a large set; every chunking on `unix`, only whole elsewhere."""
+    if not checks:
+        raise ledger.LedgerError("a case names at least one check")
+    for identity in checks:
+        ledger.check(identity)
+    words = frozenset(needs.split())
+    if words - set(NEEDS):
+        raise ledger.LedgerError(f"{checks[0]}: unknown needs {sorted(words - set(NEEDS))}")
+
+    def declare(function: Test) -> Test:
+        declared = Case(checks, variant, words, deadline, transports, long, wide)
+        setattr(function, "guestwire_case", declared)  # noqa: B010
+        return function
+
+    return declare

@@ -1,0 +1,78 @@
+"""What a case can come to, and how a violation is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Outcome(str, Enum):
+    """Of one case on one agent over one transport."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    TIMEOUT = "TIMEOUT"  # a wait ran into its deadline
+    CRASH = "CRASH"  # the agent ended by itself
+    COULD_NOT_RUN = "COULD-NOT-RUN"  # asked for, not possible here
+
+
+class Violation(AssertionError):
+    """The agent broke a check."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(f"expected: {expected}\n  actual: {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class DeadlineExceeded(Violation):
+    """A wait of the case ran into its deadline: TIMEOUT."""
+
+
+class Crash(Violation):
+    """The agent ended when it should not have: CRASH."""
+
+
+class CouldNotRun(Exception):
+    """The case was asked for and cannot run here; the text says what is missing and what would mend it."""
+
+
+def short(value: object, limit: int = 300) -> str:
+    """A value for a report line."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 3 :]} ({len(text)} characters)"
+
+
+def expect(condition: object, expected: str, actual: object) -> None:
+    """Raise Violation unless the condition holds."""
+    if not condition:
+        raise Violation(expected, actual if isinstance(actual, str) else short(actual))
+
+
+def expect_equal(actual: object, expected: object, what: str) -> None:
+    """Raise Violation unless both are equal."""
+    if actual != expected:
+        raise Violation(f"{what}: {short(expected)}", short(actual))
+
+
+@dataclass
+class CaseResult:
+    """One case on one agent over one transport; `broken` maps each check that failed to (expected, actual)."""
+
+    case: str  # id without transport
+    agent: str
+    transport: str
+    checks: list[str]
+    outcome: str = Outcome.PASS.value
+    expected: str = ""
+    actual: str = ""
+    seconds: float = 0.0
+    broken: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.case}@{self.transport}"
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)

@@ -1,0 +1,136 @@
+"""From case results to verdicts: for each check and row, for each row, for the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from guestwire.judge.ledger import Check, checks
+from guestwire.judge.outcome import CaseResult, Outcome
+
+
+class Exit(IntEnum):
+    """Exit status of every subcommand."""
+
+    GREEN = 0
+    RED = 1
+    USAGE = 2
+    PARTIAL = 3
+    HARNESS_BUG = 4
+    INTERRUPTED = 130
+
+
+@dataclass
+class RowVerdict:
+    """One agent on one transport: checks by level."""
+
+    agent: str
+    transport: str
+    passed: dict[str, set[str]] = field(default_factory=lambda: {"MUST": set(), "SHOULD": set()})
+    failed: dict[str, set[str]] = field(default_factory=lambda: {"MUST": set(), "SHOULD": set()})
+    cases: int = 0
+
+
+@dataclass
+class RunVerdict:
+    """The whole run."""
+
+    rows: list[RowVerdict]
+    failures: list[CaseResult]  # cases that did not pass
+    broken: list[tuple[CaseResult, str]]  # cases that passed but found another check broken
+    could_not_run: list[CaseResult]
+    pending: list[Check]
+    unproved: dict[str, list[str]]  # agent: checks that no case proved on any of its transports
+    exempt: dict[str, list[str]]  # agent: checks that AddressSanitizer exempts
+    filtered: bool
+    strict: bool
+    expected: int  # cases collected
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """(passed, failed, skipped) cases; a case that could not run counts as skipped."""
+        failed = len({id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)})
+        total = sum(row.cases for row in self.rows)
+        return total - failed - len(self.could_not_run), failed, len(self.could_not_run)
+
+    def _gated(self, name: str) -> bool:
+        return self.strict or checks()[name].level == "MUST"
+
+    @property
+    def exit(self) -> Exit:
+        """GREEN only if every gated check of every agent was proved and nothing failed."""
+        passed, failed, skipped = self.counts
+        if failed:
+            gated = any(self._gated(name) for case in self.failures for name in case.checks)
+            hard = any(case.outcome in (Outcome.CRASH, Outcome.TIMEOUT) for case in self.failures)
+            if gated or hard or any(self._gated(name) for _, name in self.broken):
+                return Exit.RED
+        if passed + failed + skipped < self.expected or passed == 0:
+            return Exit.HARNESS_BUG
+        unproved = any(self._gated(name) for names in self.unproved.values() for name in names)
+        return Exit.PARTIAL if self.filtered or skipped or unproved else Exit.GREEN
+
+
+def judge(
+    results: Iterable[CaseResult],
+    rows: list[tuple[str, str]],
+    sanitized: set[str],
+    *,
+    filtered: bool,
+    strict: bool,
+    expected: int,
+) -> RunVerdict:
+    """Sum up. `rows` are (agent, transport) as asked for; `sanitized` the agents under AddressSanitizer."""
+    table = {key: RowVerdict(*key) for key in rows}
+    failures: list[CaseResult] = []
+    broken: list[tuple[CaseResult, str]] = []
+    could_not_run: list[CaseResult] = []
+    for case in results:
+        row = table.setdefault((case.agent, case.transport), RowVerdict(case.agent, case.transport))
+        row.cases += 1
+        if case.outcome == Outcome.COULD_NOT_RUN:
+            could_not_run.append(case)
+            continue
+        good = case.outcome == Outcome.PASS
+        if not good:
+            failures.append(case)
+        for name in case.checks:
+            (row.passed if good and name not in case.broken else row.failed)[checks()[name].level].add(name)
+        for name in case.broken:
+            row.failed[checks()[name].level].add(name)
+            broken.append((case, name))
+    for row in table.values():
+        for level in row.passed:
+            row.passed[level] -= row.failed[level]
+    unproved, exempt = _unproved(list(table.values()), rows, sanitized)
+    pending = [check for check in checks().values() if check.pending]
+    return RunVerdict(
+        list(table.values()), failures, broken, could_not_run, pending, unproved, exempt, filtered, strict, expected
+    )
+
+
+def _unproved(
+    table: list[RowVerdict], rows: list[tuple[str, str]], sanitized: set[str]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Checks that no case of an agent proved or broke; host-function checks belong to no agent."""
+    touched: dict[str, set[str]] = {}
+    for row in table:
+        for level in row.passed:
+            touched.setdefault(row.agent, set()).update(row.passed[level] | row.failed[level])
+    unproved: dict[str, list[str]] = {}
+    exempt: dict[str, list[str]] = {}
+    agents = {agent for agent, _ in rows}
+    for check in checks().values():
+        if check.pending:
+            continue
+        if check.clause.startswith("HOST-"):
+            if not any(check.id in names for names in touched.values()):
+                unproved.setdefault("host functions", []).append(check.id)
+            continue
+        for agent in sorted(agents):
+            if check.id in touched.get(agent, set()):
+                continue
+            where = exempt if agent in sanitized and "native-memory" in check.tags else unproved
+            where.setdefault(agent, []).append(check.id)
+    return unproved, exempt

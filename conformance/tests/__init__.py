@@ -1,0 +1,1 @@
+"""The harness judged by itself."""
