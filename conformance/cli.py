@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-
 from guestwire import __version__
 from guestwire.drive import connectable
 from guestwire.drive.connectable import UsageError
@@ -42,7 +41,9 @@ def _arguments() -> _Parser:
     run.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
     run.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
     run.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
-    run.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 2 for each core; 1 if filtered)")
+    run.add_argument(
+        "--jobs", type=int, default=0, metavar="N", help="workers (default: 2 for each core; 1 if filtered)"
+    )
     run.add_argument("--results", metavar="FILE", help="write the results as JSON")
     commands.add_parser("clauses", help="list clauses and checks")
     return parser

@@ -1,4 +1,4 @@
-/* Made by conformance/spec/generate.py from conformance/spec/constants.toml: change that, then `make constants`. */
+/* Made by conformance/spec/generate.py from constants.toml beside it: change that, then `make constants`. */
 #ifndef WIRE_CONSTANTS_H
 #define WIRE_CONSTANTS_H
 

@@ -1,9 +1,9 @@
 """A connectable: one string that names an agent and the way to reach it.
 
-    exec:PATH [ARGS]     started by the harness, on each local transport
-    unix:PATH            running already, behind a Unix socket
-    vsock:CID:PORT       running already, behind vsock
-    hybrid:PATH:PORT     running already, behind a Unix socket that wants `CONNECT PORT` and answers `OK ...`
+exec:PATH [ARGS]     started by the harness, on each local transport
+unix:PATH            running already, behind a Unix socket
+vsock:CID:PORT       running already, behind vsock
+hybrid:PATH:PORT     running already, behind a Unix socket that wants `CONNECT PORT` and answers `OK ...`
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ class Answer:
 
     frames: list[Frame] = field(default_factory=list)
     ended: str = ""
-    received: dict[int, int] = field(default_factory=dict)  # bytes for each frame type, also where payloads are not kept
+    received: dict[int, int] = field(
+        default_factory=dict
+    )  # bytes for each frame type, also where payloads are not kept
 
     def stream(self, kind: int) -> bytes:
         """The payloads of one type, joined."""
@@ -108,14 +110,18 @@ class Conversation:
                 self.send_raw(part, tolerate=True)
                 time.sleep(0.002)
         else:
-            self.send_raw(raw + (frame(protocol.FRAME_DATA, b"trailing") if chunking == "trailing" else b""), tolerate=True)
+            self.send_raw(
+                raw + (frame(protocol.FRAME_DATA, b"trailing") if chunking == "trailing" else b""), tolerate=True
+            )
 
     def send_frame(self, kind: int, payload: bytes = b"") -> None:
         """protocol.send_frame under the deadline."""
         try:
             protocol.send_frame(self.sock, kind, payload, timeout=self._timeout("sending a frame"))
         except TimeoutError:
-            raise DeadlineExceeded(f"a frame of {len(payload)} bytes taken by the agent", "it stopped reading") from None
+            raise DeadlineExceeded(
+                f"a frame of {len(payload)} bytes taken by the agent", "it stopped reading"
+            ) from None
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Violation(f"a frame of {len(payload)} bytes taken by the agent", f"broken: {error}") from None
 

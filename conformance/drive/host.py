@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,13 @@ from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
 from guestwire.judge.outcome import Crash, Violation, expect, expect_equal, short
 
+ENVIRONMENT: dict[str, str | bytes] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/",
+    "LC_ALL": "C",
+    "ASAN_OPTIONS": "abort_on_error=1",  # a finding reads as CRASH
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
 
 
@@ -32,14 +38,15 @@ class Row:
         self._baseline: tuple[int, int, int] | None = None
 
     def spec(self, *options: str, **conditions: Any) -> StartSpec:
-        """How this row's agent is started."""
+        """How this row's agent is started: with a plain environment, so that the harness's own shows in no verdict."""
+        conditions["env"] = ENVIRONMENT | (conditions.get("env") or {})
         return StartSpec(argv=(*self.connectable.argv, *options), **conditions)
 
     def agent(self) -> Agent:
         """The shared agent, started and warmed up if it is not there."""
         if self._agent is None:
             self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(), self.folder)
-            if isinstance(self._agent, server.Server):
+            if self._agent.pid is not None:
                 self._warm_up(self._agent)
         return self._agent
 
@@ -66,7 +73,9 @@ class Row:
                 return ""
             if time.monotonic() > end:
                 names = ("descriptors", "threads", "children")
-                return ", ".join(f"{n} {name} ({b} after warm-up)" for name, n, b in zip(names, now, self._baseline) if n > b)
+                return ", ".join(
+                    f"{n} {name} ({b} after warm-up)" for name, n, b in zip(names, now, self._baseline) if n > b
+                )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
 
@@ -135,8 +144,7 @@ class Host:
     def launch(self, *options: str, **conditions: Any) -> int:
         """Start an agent with exactly these options and do not wait for it: its pid, for witness.wait() and witness.stderr().
         Killed when the case ends."""
-        spec = replace(self.row.spec(*options, **conditions))
-        pid: int = self.witness.start(spec)
+        pid: int = self.witness.start(self.row.spec(*options, **conditions))
         self._started.append(Host(self.row, self.left(), _Launched(self.witness, pid)))
         return pid
 
@@ -234,7 +242,9 @@ class Host:
         """After a failure: raise Crash if an agent of this case has died, which explains it better."""
         for host in [self, *self._started]:
             agent = host._private or host.row._agent
-            status = agent.status() if isinstance(agent, server.Server) else None
+            if not isinstance(agent, server.Server):
+                continue
+            status = agent.status()
             if status is not None and (status < 0 or host is self):
                 message = f"it {server.describe_exit(status)} ({error}); stderr: {agent.stderr()!r}"
                 raise Crash("the agent lives", message) from error

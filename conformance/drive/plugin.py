@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from guestwire.drive import connectable
 from guestwire.drive.connectable import LOCAL_TRANSPORTS, Connectable, UsageError
 from guestwire.drive.conversation import CHUNKINGS
@@ -35,7 +34,9 @@ HOST = pytest.StashKey[Host]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("guestwire", "conformance of guest agents")
-    group.addoption("--agent", action="append", default=[], metavar="CONNECTABLE", help=f"judge it: {connectable.FORMS}")
+    group.addoption(
+        "--agent", action="append", default=[], metavar="CONNECTABLE", help=f"judge it: {connectable.FORMS}"
+    )
     group.addoption("--transport", action="append", default=[], help=f"only these: {', '.join(LOCAL_TRANSPORTS)}")
     group.addoption("--clause", action="append", default=[], help="only this clause's cases")
     group.addoption("--case", action="append", default=[], dest="case_ids", metavar="ID", help="only this case")
@@ -122,13 +123,12 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
 
 def _identify(item: pytest.Function, case: Case) -> CaseResult:
     agent, transport, parts = HOST_FUNCTIONS, "-", [case.variant]
-    identity = ""
     if hasattr(item, "callspec"):
         identity = item.callspec.id
         if "host" in item.callspec.params:
-            chosen, transport = item.callspec.params["host"]
-            agent = chosen.label
-            chunking = item.callspec.params.get("chunking", "")
+            params: dict[str, Any] = item.callspec.params
+            agent, transport = params["host"][0].label, params["host"][1]
+            chunking = params.get("chunking", "")
             row_id = f"{agent}@{transport}" + (f"={chunking}" if chunking else "")
             identity = identity.replace(row_id, "").strip("-")
             parts += [identity, chunking]
@@ -165,11 +165,15 @@ def _select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item
     names = {item: _names(item.stash[RESULT]) for item in items}
     for identity in wanted:
         if not any(identity in found for found in names.values()):
-            raise pytest.UsageError(f"unknown case {identity!r}: `conform clauses` lists checks, each a case's first name")
+            raise pytest.UsageError(
+                f"unknown case {identity!r}: `conform clauses` lists checks, each a case's first name"
+            )
     clause_of = {item: {c.partition("/")[0] for c in item.stash[RESULT].checks} for item in items}
     kept = [item for item in items if names[item] & set(wanted) or clause_of[item] & set(wanted_clauses)]
     if not kept:
-        raise pytest.UsageError(f"no case of {', '.join([*wanted_clauses, *wanted])} exists on the transports asked for")
+        raise pytest.UsageError(
+            f"no case of {', '.join([*wanted_clauses, *wanted])} exists on the transports asked for"
+        )
     return kept
 
 
@@ -211,7 +215,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 def _check_running(case: Case, config: pytest.Config) -> None:
-    missing = case.needs & {"start", "witness", "root"}
+    missing = case.needs & {"start"}
     if missing:
         raise CouldNotRun(f"needs {', '.join(sorted(missing))}: give the agent as exec:PATH")
     if "destructive" in case.needs and not config.getoption("destructive"):

@@ -10,7 +10,7 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class StartSpec:
     """How to start an agent. Paths and environment values may be bytes. A descriptor number in `pass_fds` is inherited."""
 
     argv: tuple[str, ...]
-    env: dict[str | bytes, str | bytes] | None = None  # None: the harness's own
+    env: Mapping[str, str | bytes] | None = None  # None: the harness's own
     cwd: str | bytes | None = None
     stderr: str = "file"  # file, closed, full (/dev/full), stuck (a pipe nobody reads, full)
     ignore: tuple[int, ...] = ()
@@ -121,7 +121,9 @@ def stats(pid: int) -> Stats | None:
     """None when the process is gone."""
     try:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        pss = next(line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+        pss = next(
+            line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")
+        )
         offspring = [p for c in children(pid) if (p := read_process(c)) is not None]
         times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return Stats(
@@ -150,8 +152,8 @@ def _prepare(spec: StartSpec) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    for number in spec.ignore:
-        signal.signal(number, signal.SIG_IGN)
+    for ignored in spec.ignore:
+        signal.signal(ignored, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, spec.block)
     for which, limit in spec.limits.items():
         resource.setrlimit(which, limit)
@@ -164,9 +166,9 @@ def _prepare(spec: StartSpec) -> None:
         os.setgid(spec.uid)
         os.setuid(spec.uid)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
-    for number in spec.close:
+    for descriptor in spec.close:
         with contextlib.suppress(OSError):
-            os.close(number)
+            os.close(descriptor)
 
 
 def _stderr(spec: StartSpec, path: Path) -> tuple[int, list[int]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ from typing import Any
 
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import StartSpec
-from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation, expect
+from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, expect
 
 START_TIMEOUT = 10.0  # seconds from exec to the first accepted connection
 EXIT_TIMEOUT = 8.0  # seconds from the end of an fd-conn conversation to exit; lingering is 5 of them
@@ -62,7 +63,9 @@ class Server(Agent):
                 os.chmod(self.path, 0o666)  # SRV-PEER is the agent's to judge
                 listener.listen(1024)
                 listen = f"fd:{listener.fileno()}"
-                started = replace(spec, argv=_with_listen(spec.argv, listen), pass_fds=(*spec.pass_fds, listener.fileno()))
+                started = replace(
+                    spec, argv=_with_listen(spec.argv, listen), pass_fds=(*spec.pass_fds, listener.fileno())
+                )
                 self.pid = witness.start(started)
         else:
             if spec.uid is not None:
@@ -125,9 +128,7 @@ class OneShots(Agent):
             number = theirs.fileno()
             argv = _with_listen(self._spec.argv, f"fd:{number}")
             try:
-                self.pid = self._witness.start(
-                    replace(self._spec, argv=argv, pass_fds=(*self._spec.pass_fds, number))
-                )
+                self.pid = self._witness.start(replace(self._spec, argv=argv, pass_fds=(*self._spec.pass_fds, number)))
             except BaseException:
                 ours.close()
                 raise
@@ -141,10 +142,14 @@ class OneShots(Agent):
             status = self._witness.wait(pid, max(end - time.monotonic(), 0.01))
             stderr = self._witness.stderr(pid).decode(errors="replace")[-400:]
             if status is None:
-                raise DeadlineExceeded(f"exit within {EXIT_TIMEOUT:g} s of its conversation's end", "the agent still runs")
+                raise DeadlineExceeded(
+                    f"exit within {EXIT_TIMEOUT:g} s of its conversation's end", "the agent still runs"
+                )
             if status < 0 or status > 2:
                 raise Crash("exit status 0 after the conversation", f"it {describe_exit(status)}; stderr: {stderr!r}")
-            expect(status == 0, "exit status 0 after the conversation", f"it {describe_exit(status)}; stderr: {stderr!r}")
+            expect(
+                status == 0, "exit status 0 after the conversation", f"it {describe_exit(status)}; stderr: {stderr!r}"
+            )
         self.stop()
 
     def stop(self) -> None:
@@ -154,16 +159,20 @@ class OneShots(Agent):
 
 
 class Remote(Agent):
-    """An agent that runs already."""
+    """An agent that runs already. Behind a Unix socket its pid is known (SO_PEERCRED of whoever listens)."""
 
     def __init__(self, connectable: Connectable) -> None:
         self._to = connectable
+        with self.connect() as sock:
+            if connectable.kind == "unix":
+                credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+                self.pid = struct.unpack("3i", credentials)[0] or None
 
     def connect(self) -> socket.socket:
         try:
             return self._dial()
         except OSError as error:
-            raise Violation(f"a connection to {self._to.text}", str(error)) from None
+            raise CouldNotRun(f"no connection to {self._to.text}: {error}; is the agent running?") from None
 
     def _dial(self) -> socket.socket:
         family = socket.AF_VSOCK if self._to.kind == "vsock" else socket.AF_UNIX

@@ -10,7 +10,8 @@ from guestwire.drive.connectable import Connectable
 from guestwire.drive.host import Row
 from guestwire.drive.namespace import NamespacedWitness
 from guestwire.drive.process import become_subreaper
-from guestwire.drive.witness import Witness
+from guestwire.drive.server import Remote
+from guestwire.drive.witness import NoWitness, Witness, shares_world
 
 
 class Session:
@@ -23,7 +24,11 @@ class Session:
         self._rows: dict[tuple[str, str], Row] = {}
         become_subreaper()
 
-    def _witness_for(self, transport: str) -> Any:
+    def _witness_for(self, connectable: Connectable, transport: str) -> Any:
+        if connectable.kind != "exec":
+            pid = Remote(connectable).pid
+            local = pid is not None and shares_world(pid)
+            return self._witness if local else NoWitness("the agent runs where the harness cannot see it")
         if transport != "unix-ns":
             return self._witness
         if self._namespaced is None:
@@ -34,7 +39,8 @@ class Session:
         """The row of an agent on a transport. Raises CouldNotRun where the transport is not possible here."""
         key = (connectable.text, transport)
         if key not in self._rows:
-            self._rows[key] = Row(connectable, transport, self._witness_for(transport), self.folder)
+            witness = self._witness_for(connectable, transport)
+            self._rows[key] = Row(connectable, transport, witness, self.folder)
         return self._rows[key]
 
     def close(self) -> None:

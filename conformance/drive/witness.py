@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from guestwire.drive import process
-from guestwire.drive.process import Process, StartSpec, Started, Stats
+from guestwire.drive.process import Process, Started, StartSpec, Stats
+from guestwire.judge.outcome import CouldNotRun
 
 AnyPath = str | bytes
 PUT_PREFIX = ".smolvm-put-"
@@ -118,8 +120,8 @@ class Witness:
     def symlink(self, target: AnyPath, path: AnyPath) -> None:
         os.symlink(target, path)
 
-    def readlink(self, path: AnyPath) -> AnyPath:
-        return os.readlink(path)
+    def readlink(self, path: AnyPath) -> str:
+        return os.fsdecode(os.readlink(os.fsencode(path)))
 
     def rename(self, old: AnyPath, new: AnyPath) -> None:
         os.rename(old, new)
@@ -242,3 +244,23 @@ class Witness:
             self.stop(pid)
         process.reap_orphans(self._adopted, grace=0)
         self.drop(str(self._folder))
+
+
+class NoWitness:
+    """For an agent whose world cannot be seen."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __getattr__(self, name: str) -> Any:
+        raise CouldNotRun(f"no witness: {self._why}")
+
+
+def shares_world(pid: int) -> bool:
+    """Whether a process lives in this process's mount and PID namespaces."""
+    try:
+        return all(
+            os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "pid")
+        )
+    except OSError:
+        return False

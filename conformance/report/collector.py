@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from guestwire import __version__
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree
@@ -50,7 +49,10 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED) or session.config.option.collectonly:
+        if (
+            exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
+            or session.config.option.collectonly
+        ):
             return
         option = self._config.getoption
         filtered = bool(option("case_ids") or option("clause") or option("transport") or option("keyword"))

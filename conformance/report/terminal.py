@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from guestwire.judge.outcome import CaseResult
+from guestwire.judge.verdict import Exit, RunVerdict
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-
-from guestwire.judge.outcome import CaseResult
-from guestwire.judge.verdict import Exit, RunVerdict
 
 SHOWN = 40  # failures printed in full; the rest is counted
 
@@ -30,8 +29,8 @@ def _matrix(verdict: RunVerdict) -> Iterator[str]:
     yield from captured.get().rstrip().splitlines()
 
 
-def _failure(case: CaseResult, outcome: str, title: str, expected: str, actual: str, texts: dict[str, str]) -> Iterator[str]:
-    yield f"{outcome} {title} [{case.agent}]"
+def _failure(case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str]) -> Iterator[str]:
+    yield f"{title} [{case.agent}]"
     yield f"  expected: {' '.join(expected.split())}"
     yield f"    actual: {' '.join(actual.split())}"
     agent = texts.get(case.agent, next(iter(texts.values())))
@@ -45,11 +44,12 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
     for case in verdict.failures:
         shown += 1
         if shown <= SHOWN:
-            yield from _failure(case, case.outcome, case.id, case.expected, case.actual, texts)
+            yield from _failure(case, f"{case.outcome} {case.id}", case.expected, case.actual, texts)
     for case, name in verdict.broken:
         shown += 1
         if shown <= SHOWN:
-            yield from _failure(case, "BROKEN", f"{name} (in {case.id})", *case.broken[name], texts)
+            expected, actual = case.broken[name]
+            yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts)
     if shown > SHOWN:
         yield f"... and {shown - SHOWN} more failures"
     for case in verdict.could_not_run:

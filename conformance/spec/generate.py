@@ -23,7 +23,7 @@ def c_header(table: dict[str, Any]) -> str:
     """The C header: macros for numbers and texts, X-macros for the two lists."""
     octal = {"file_mode", "file_mode_default"}
     lines = [
-        "/* Made by conformance/spec/generate.py from conformance/spec/constants.toml: change that, then `make constants`. */",
+        "/* Made by conformance/spec/generate.py from constants.toml beside it: change that, then `make constants`. */",
         "#ifndef WIRE_CONSTANTS_H",
         "#define WIRE_CONSTANTS_H",
         "",
@@ -36,7 +36,7 @@ def c_header(table: dict[str, Any]) -> str:
     lines.append(f'#define PUT_PREFIX "{table["text"]["put_prefix"]}"')
     for name in ("operations", "codes"):
         entries = " ".join(f'X({word.upper()}, "{word}")' for word in table["text"][name])
-        lines += ["", f"/* X(NAME, text) */", f"#define WIRE_{name.upper()}(X) {entries}"]
+        lines += ["", "/* X(NAME, text) */", f"#define WIRE_{name.upper()}(X) {entries}"]
     return "\n".join([*lines, "", "#endif", ""])
 
 
