@@ -74,7 +74,9 @@ class Row:
             if time.monotonic() > end:
                 names = ("descriptors", "threads", "children")
                 return ", ".join(
-                    f"{n} {name} ({b} after warm-up)" for name, n, b in zip(names, now, self._baseline) if n > b
+                    f"{n} {name} ({b} after warm-up)"
+                    for name, n, b in zip(names, now, self._baseline, strict=True)
+                    if n > b
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
