@@ -12,7 +12,7 @@ VENV := .venv/.stamp
 AGENT := build/smolvm-guest-agent
 ASAN_AGENT := build/asan/smolvm-guest-agent
 ORACLE := oracle/agent.py
-export PYTHON
+export PYTHON CJSON_DIR
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
