@@ -13,7 +13,8 @@
 
 #include "../wire/request.h"
 
-/* Parse a copy of exactly that length, gone at once: the sanitizer sees one byte too many, and whatever still points into it. */
+/* Parse a copy of exactly that length, gone at once: the sanitizer sees one byte too many, and whatever still points
+ * into it. */
 static inline struct request parse_bytes(const char *json, size_t length)
 {
     struct request request;

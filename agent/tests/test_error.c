@@ -12,9 +12,22 @@
 static void names_every_code(void **state)
 {
     static const char *const names[] = {
-        "",           "malformed",        "too_large",         "unsupported_version", "unknown_op", "invalid_argument",
-        "spawn_failed", "not_found",      "permission_denied", "is_directory",        "not_regular_file", "no_space",
-        "size_mismatch", "unexpected_frame", "io_error",       "internal",
+        "",
+        "malformed",
+        "too_large",
+        "unsupported_version",
+        "unknown_op",
+        "invalid_argument",
+        "spawn_failed",
+        "not_found",
+        "permission_denied",
+        "is_directory",
+        "not_regular_file",
+        "no_space",
+        "size_mismatch",
+        "unexpected_frame",
+        "io_error",
+        "internal",
     };
 
     (void)state;

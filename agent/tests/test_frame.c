@@ -11,7 +11,8 @@
 
 #define TRACE_ROOM 512
 
-/* What a receiver saw, with adjacent payload joined: "H", type, length (4 bytes), payload, "E" for each frame; "!" for an error. */
+/* What a receiver saw, with adjacent payload joined: "H", type, length (4 bytes), payload, "E" for each frame; "!" for
+ * an error. */
 struct trace {
     uint8_t bytes[TRACE_ROOM];
     size_t length;
@@ -106,8 +107,8 @@ static void events_come_in_order(void **state)
         enum frame_event event;
         size_t consumed;
     } expected[] = {
-        {FRAME_HEADER_READY, 5}, {FRAME_PAYLOAD, 2}, {FRAME_END, 0}, {FRAME_HEADER_READY, 5}, {FRAME_END, 0}, {FRAME_MORE, 0},
-        {FRAME_MORE, 0},
+        {FRAME_HEADER_READY, 5}, {FRAME_PAYLOAD, 2}, {FRAME_END, 0},  {FRAME_HEADER_READY, 5},
+        {FRAME_END, 0},          {FRAME_MORE, 0},    {FRAME_MORE, 0},
     };
     struct frame_decoder decoder = {0};
     size_t at = 0;
@@ -175,10 +176,8 @@ static void the_cap_is_judged_at_the_header(void **state)
         bool good;
     } table[] = {
         {{4, 1, 0, 0, 0}, true}, /* 16,777,216 */
-        {{4, 1, 0, 0, 1}, false},
-        {{4, 1, 0, 1, 0}, false},
-        {{4, 2, 0, 0, 0}, false},
-        {{1, 0xFF, 0xFF, 0xFF, 0xFF}, false},
+        {{4, 1, 0, 0, 1}, false},    {{4, 1, 0, 1, 0}, false},
+        {{4, 2, 0, 0, 0}, false},    {{1, 0xFF, 0xFF, 0xFF, 0xFF}, false},
         {{0, 0x80, 0, 0, 0}, false},
     };
 

@@ -211,7 +211,8 @@ static void pong_strings_are_bounded(void **state)
     memset(longer, '\x01', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
     length = reply_pong(out, longer, longer);
-    assert_int_equal(json_strict((const char *)out + LIMIT_FRAME_HEADER, length - LIMIT_FRAME_HEADER).verdict, JSON_GOOD);
+    assert_int_equal(json_strict((const char *)out + LIMIT_FRAME_HEADER, length - LIMIT_FRAME_HEADER).verdict,
+                     JSON_GOOD);
     free(out);
 }
 

@@ -69,10 +69,10 @@ static void judges_size_before_content(void **state)
 
 static void serves_version_one(void **state)
 {
-    static const char *const served[] = {"{\"op\":\"ping\",\"v\":1}", "{\"v\":null,\"op\":\"ping\"}", "{\"op\":\"ping\",\"V\":2}",
-                                         "{\"op\":\"ping\",\"v \":2}"};
-    static const char *const refusals[] = {"2",    "0",       "-1",   "1.0",  "1e0",   "10e-1", "\"1\"",
-                                           "true", "[1]",     "{}",   "\"\"", "false", "-0",    "100000000000000000000",
+    static const char *const served[] = {"{\"op\":\"ping\",\"v\":1}", "{\"v\":null,\"op\":\"ping\"}",
+                                         "{\"op\":\"ping\",\"V\":2}", "{\"op\":\"ping\",\"v \":2}"};
+    static const char *const refusals[] = {"2",    "0",       "-1", "1.0",  "1e0",   "10e-1", "\"1\"",
+                                           "true", "[1]",     "{}", "\"\"", "false", "-0",    "100000000000000000000",
                                            "1.5",  "[1,null]"};
 
     (void)state;
@@ -92,8 +92,8 @@ static void serves_version_one(void **state)
 
 static void refuses_unknown_operations(void **state)
 {
-    static const char *const operations[] = {"\"\"",  "\"pong\"", "\"PING\"", "\"ping \"", "\"pin\"", "\"pings\"", "null",
-                                             "1",     "true",     "[\"ping\"]", "{}",      "\"put-file\""};
+    static const char *const operations[] = {"\"\"", "\"pong\"", "\"PING\"", "\"ping \"",  "\"pin\"", "\"pings\"",
+                                             "null", "1",        "true",     "[\"ping\"]", "{}",      "\"put-file\""};
 
     (void)state;
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
@@ -129,8 +129,9 @@ static void ignores_unknown_members(void **state)
 {
     const size_t digits = 100000;
     char *json = malloc(digits + 100);
-    struct request request = parse_good("{\"a\":[1e999,{\"v\":2,\"op\":3}],\"op\":\"ping\",\"cmd\":5,\"path\":[],\"size\":-1,\"z\":null}",
-                                        REQUEST_PING);
+    struct request request =
+        parse_good("{\"a\":[1e999,{\"v\":2,\"op\":3}],\"op\":\"ping\",\"cmd\":5,\"path\":[],\"size\":-1,\"z\":null}",
+                   REQUEST_PING);
 
     (void)state;
     request_clear(&request);
@@ -162,7 +163,8 @@ static void *scarce_malloc(size_t size)
 /* SRV-SURVIVE: whichever allocation fails, the request is refused and nothing leaks. */
 static void survives_want_of_memory(void **state)
 {
-    static const char json[] = "{\"op\":\"run\",\"cmd\":\"x\",\"timeout\":1.5,\"env\":{\"A\":\"b\",\"C\":5},\"more\":[1,{\"x\":\"y\"}]}";
+    static const char json[] =
+        "{\"op\":\"run\",\"cmd\":\"x\",\"timeout\":1.5,\"env\":{\"A\":\"b\",\"C\":5},\"more\":[1,{\"x\":\"y\"}]}";
     cJSON_Hooks scarce = {.malloc_fn = scarce_malloc, .free_fn = free};
     unsigned allowed = 0;
     bool served = false;
@@ -190,14 +192,10 @@ static void survives_want_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(serves_every_operation),
-        cmocka_unit_test(judges_the_payload_first),
-        cmocka_unit_test(judges_size_before_content),
-        cmocka_unit_test(serves_version_one),
-        cmocka_unit_test(refuses_unknown_operations),
-        cmocka_unit_test(quotes_no_more_than_a_little),
-        cmocka_unit_test(ignores_unknown_members),
-        cmocka_unit_test(survives_want_of_memory),
+        cmocka_unit_test(serves_every_operation),     cmocka_unit_test(judges_the_payload_first),
+        cmocka_unit_test(judges_size_before_content), cmocka_unit_test(serves_version_one),
+        cmocka_unit_test(refuses_unknown_operations), cmocka_unit_test(quotes_no_more_than_a_little),
+        cmocka_unit_test(ignores_unknown_members),    cmocka_unit_test(survives_want_of_memory),
     };
 
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);

@@ -59,8 +59,10 @@ static void put_refuses_bad_fields_after_the_upload(void **state)
 {
     static const char *const paths[] = {"null", "\"\"", "5", "true", "[\"/x\"]", "{}"};
     static const char *const names[] = {"5", "true", "[]", "{\"a\":1}"};
-    static const char *const modes[] = {"-1",  "4096", "420.0", "4.2e2", "\"0644\"", "true", "[]", "{}", "9007199254740992",
-                                        "1e400", "-4096", "100000000000000000000"};
+    static const char *const modes[] = {"-1",    "4096",     "420.0",
+                                        "4.2e2", "\"0644\"", "true",
+                                        "[]",    "{}",       "9007199254740992",
+                                        "1e400", "-4096",    "100000000000000000000"};
     char members[200];
 
     (void)state;
@@ -92,9 +94,23 @@ static void put_knows_how_much_to_drain(void **state)
 
 static void put_refuses_a_bad_size_at_once(void **state)
 {
-    static const char *const sizes[] = {"-1",   "null", "1.0", "1e0",   "\"1\"", "true", "false", "[]",
-                                        "{}",   "9007199254740992",     "10000000000000000",  "18446744073709551616",
-                                        "-9007199254740991", "0.5",     "1e400", "-0.0", "\"\""};
+    static const char *const sizes[] = {"-1",
+                                        "null",
+                                        "1.0",
+                                        "1e0",
+                                        "\"1\"",
+                                        "true",
+                                        "false",
+                                        "[]",
+                                        "{}",
+                                        "9007199254740992",
+                                        "10000000000000000",
+                                        "18446744073709551616",
+                                        "-9007199254740991",
+                                        "0.5",
+                                        "1e400",
+                                        "-0.0",
+                                        "\"\""};
     char members[200];
 
     (void)state;
@@ -119,7 +135,8 @@ static void get_reads_its_path(void **state)
 {
     static const char *const bad[] = {"\"a\":1",    "\"PATH\":\"/x\"", "\"path\":null", "\"path\":\"\"",
                                       "\"path\":5", "\"path\":[]",     "\"path\":{}",   "\"path\":false"};
-    struct request request = parse_good("{\"op\":\"get_file\",\"path\":\"a b\",\"size\":-1,\"mode\":\"x\"}", REQUEST_GET_FILE);
+    struct request request =
+        parse_good("{\"op\":\"get_file\",\"path\":\"a b\",\"size\":-1,\"mode\":\"x\"}", REQUEST_GET_FILE);
 
     (void)state;
     assert_string_equal(request.path, "a b");

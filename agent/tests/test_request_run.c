@@ -17,7 +17,8 @@ static void refused_run(const char *members, const char *words)
 static void defaults(void **state)
 {
     static const char *const spellings[] = {RUN "\"a\":1}", RUN "\"shell\":null,\"timeout\":null,\"env\":null}",
-                                            RUN "\"SHELL\":\"raw\",\"Timeout\":-1,\"ENV\":{\"A\":\"b\"},\"CMD\":\"y\"}"};
+                                            RUN
+                                            "\"SHELL\":\"raw\",\"Timeout\":-1,\"ENV\":{\"A\":\"b\"},\"CMD\":\"y\"}"};
 
     (void)state;
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
@@ -34,7 +35,8 @@ static void defaults(void **state)
 
 static void reads_cmd(void **state)
 {
-    struct request request = parse_good("{\"cmd\":\"echo \\\"\\u00e9\\n\\ud83d\\ude00\\\"\",\"op\":\"run\"}", REQUEST_RUN);
+    struct request request =
+        parse_good("{\"cmd\":\"echo \\\"\\u00e9\\n\\ud83d\\ude00\\\"\",\"op\":\"run\"}", REQUEST_RUN);
 
     (void)state;
     assert_string_equal(request.cmd, "echo \"\xC3\xA9\n\xF0\x9F\x98\x80\"");
@@ -74,14 +76,22 @@ static void reads_timeout(void **state)
         const char *written;
         double seconds;
     } deadlines[] = {
-        {"1", 1},       {"0.5", 0.5},   {"1.0", 1},    {"2e0", 2},
-        {"1E+2", 100},  {"25e-1", 2.5}, {"5e-324", 5e-324}, {"1.7976931348623157e308", 1.7976931348623157e308},
-        {"0.1", 0.1},   {"9007199254740993", 9007199254740992.0}, {"0.30000000000000004", 0.30000000000000004},
+        {"1", 1},
+        {"0.5", 0.5},
+        {"1.0", 1},
+        {"2e0", 2},
+        {"1E+2", 100},
+        {"25e-1", 2.5},
+        {"5e-324", 5e-324},
+        {"1.7976931348623157e308", 1.7976931348623157e308},
+        {"0.1", 0.1},
+        {"9007199254740993", 9007199254740992.0},
+        {"0.30000000000000004", 0.30000000000000004},
         {"1.00000000000000000000000000000000000000000000000000000000000000000000000000000000000000001", 1},
     };
     static const char *const none[] = {"0", "-0", "0.0", "-0.0", "0e5", "-0e5", "0e999", "1e-400", "-1e-400"};
-    static const char *const bad[] = {"-1",   "-0.5", "-5e-324", "1e400", "-1e400", "1e99999999999999999999", "\"1\"",
-                                      "true", "[1]",  "{}",      "\"\"",  "false"};
+    static const char *const bad[] = {"-1",    "-0.5", "-5e-324", "1e400", "-1e400", "1e99999999999999999999",
+                                      "\"1\"", "true", "[1]",     "{}",    "\"\"",   "false"};
 
     (void)state;
     for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++) {
@@ -133,12 +143,21 @@ static void timeout_may_be_long(void **state)
 
 static void reads_env(void **state)
 {
-    static const char *const expected[] = {"A=b", "EMPTY=", "N=5", "ZERO=0", "MINUS=-7", "BIG=9007199254740991",
-                                           "LOW=-9007199254740991", "a b=c=d\n", "\xC3\xA9=\xF0\x9F\x98\x80", NULL};
-    struct request request = parse_good(RUN "\"env\": { \"A\":\"b\" , \"EMPTY\":\"\",\"N\": 5 ,\"ZERO\":-0,\"MINUS\":-7,"
-                                            "\"BIG\":9007199254740991,\"LOW\":-9007199254740991,\"a b\":\"c=d\\n\","
-                                            "\"\\u00e9\":\"\\ud83d\\ude00\"}}",
-                                        REQUEST_RUN);
+    static const char *const expected[] = {"A=b",
+                                           "EMPTY=",
+                                           "N=5",
+                                           "ZERO=0",
+                                           "MINUS=-7",
+                                           "BIG=9007199254740991",
+                                           "LOW=-9007199254740991",
+                                           "a b=c=d\n",
+                                           "\xC3\xA9=\xF0\x9F\x98\x80",
+                                           NULL};
+    struct request request =
+        parse_good(RUN "\"env\": { \"A\":\"b\" , \"EMPTY\":\"\",\"N\": 5 ,\"ZERO\":-0,\"MINUS\":-7,"
+                       "\"BIG\":9007199254740991,\"LOW\":-9007199254740991,\"a b\":\"c=d\\n\","
+                       "\"\\u00e9\":\"\\ud83d\\ude00\"}}",
+                   REQUEST_RUN);
     size_t i = 0;
 
     (void)state;
@@ -154,10 +173,27 @@ static void reads_env(void **state)
 static void refuses_a_bad_env(void **state)
 {
     static const char *const bad[] = {
-        "[]",         "\"A=b\"",        "5",           "true",          "{\"A\":null}",  "{\"A\":true}",
-        "{\"A\":1.0}", "{\"A\":1e0}",   "{\"A\":0.5}", "{\"A\":[\"b\"]}", "{\"A\":{}}",  "{\"A\":9007199254740992}",
-        "{\"A\":-9007199254740992}",    "{\"A\":10000000000000000}",    "{\"A\":-0.0}", "{\"A\":123456789012345678901234567890}",
-        "{\"\":\"b\"}", "{\"A=\":\"b\"}", "{\"=\":\"b\"}", "{\"A\\u003dB\":\"b\"}", "{\"B\":\"ok\",\"A\":false}",
+        "[]",
+        "\"A=b\"",
+        "5",
+        "true",
+        "{\"A\":null}",
+        "{\"A\":true}",
+        "{\"A\":1.0}",
+        "{\"A\":1e0}",
+        "{\"A\":0.5}",
+        "{\"A\":[\"b\"]}",
+        "{\"A\":{}}",
+        "{\"A\":9007199254740992}",
+        "{\"A\":-9007199254740992}",
+        "{\"A\":10000000000000000}",
+        "{\"A\":-0.0}",
+        "{\"A\":123456789012345678901234567890}",
+        "{\"\":\"b\"}",
+        "{\"A=\":\"b\"}",
+        "{\"=\":\"b\"}",
+        "{\"A\\u003dB\":\"b\"}",
+        "{\"B\":\"ok\",\"A\":false}",
         "{\"\":5}",
     };
 

@@ -11,8 +11,8 @@ const char *wire_code_name(enum wire_code code)
     switch (code) {
     case WIRE_OK:
         break;
-#define X(name, text)                                                                                                              \
-    case WIRE_##name:                                                                                                              \
+#define X(name, text) \
+    case WIRE_##name: \
         return text;
         WIRE_CODES(X)
 #undef X
@@ -65,7 +65,8 @@ bool wire_fail_errno(struct wire_error *error, int err, const char *subject)
     const char *reason = strerror(err);
     const size_t tail = strlen("...: ") + strlen(reason);
     char shown[sizeof error->text];
-    struct text text = text_in(shown, tail < sizeof shown ? sizeof shown - tail : 1); /* a long path must not hide the reason */
+    /* A long path must not hide the reason. */
+    struct text text = text_in(shown, tail < sizeof shown ? sizeof shown - tail : 1);
 
     text_add(&text, subject);
     return wire_fail(error, wire_code_from_errno(err), shown, text.cut ? "...: " : ": ", reason, NULL);

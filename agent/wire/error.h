@@ -15,7 +15,8 @@ enum wire_code {
 #undef X
 };
 
-/* What went wrong, once. `text` is NUL-terminated, any bytes; reply_error() makes it valid UTF-8 and bounds it (ERR-SHAPE). */
+/* What went wrong, once. `text` is NUL-terminated, any bytes; reply_error() makes it valid UTF-8 and bounds it
+ * (ERR-SHAPE). */
 struct wire_error {
     enum wire_code code;
     char text[512];
@@ -29,8 +30,8 @@ const char *wire_code_name(enum wire_code code);
 enum wire_code wire_code_from_errno(int err);
 
 /* Set *error unless it already holds one (the first error found is the one answered, PUT-DRAIN). The text is the
- * concatenation of the given strings up to a NULL; what does not fit is cut. Return: false, always, so that a failure can be
- * returned in one statement. */
+ * concatenation of the given strings up to a NULL; what does not fit is cut. Return: false, always, so that a failure
+ * can be returned in one statement. */
 bool wire_fail(struct wire_error *error, enum wire_code code, ...) __attribute__((sentinel));
 
 /* The same for a failed system call on `subject`: code by wire_code_from_errno(err), text "SUBJECT: strerror". */

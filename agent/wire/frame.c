@@ -19,7 +19,8 @@ static struct frame_header decode_header(const uint8_t in[LIMIT_FRAME_HEADER])
     };
 }
 
-static enum frame_event take_header(struct frame_decoder *decoder, const uint8_t *in, size_t available, size_t *consumed)
+static enum frame_event take_header(struct frame_decoder *decoder, const uint8_t *in, size_t available,
+                                    size_t *consumed)
 {
     size_t missing = LIMIT_FRAME_HEADER - (size_t)decoder->have;
     size_t taken = available < missing ? available : missing;

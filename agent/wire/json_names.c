@@ -1,6 +1,5 @@
-/* JSON-DUP: all names of a text, sorted by object and by what they spell, so that equal ones are neighbours. Sorting keeps the
- * cost of names made to collide at n log n, and a name fits 32 bits, so that the heap is not needed. */
-#define _GNU_SOURCE /* qsort_r */
+/* JSON-DUP: all names of a text, sorted by object and by what they spell, so that equal ones are neighbours. Sorting
+ * keeps the cost of names made to collide at n log n, and a name fits 32 bits, so that the heap is not needed. */
 #include "json_walk.h"
 
 #include <stdlib.h>
@@ -13,6 +12,9 @@
 #define OFFSET_MASK ((1U << OFFSET_BITS) - 1)
 _Static_assert(LIMIT_CONTROL_PAYLOAD - 1 <= OFFSET_MASK, "an offset fits its bits");
 _Static_assert(LIMIT_JSON_VALUES - 1 <= UINT32_MAX >> OFFSET_BITS, "an object's number fits its bits");
+
+/* More names than this take a larger array, so that the usual request does not grow the stack. */
+#define FEW 64
 
 static uint32_t hex4(const char *digits)
 {
@@ -28,10 +30,10 @@ static uint32_t unescape(const char **at)
 {
     static const char letters[] = "b\bf\fn\nr\rt\t";
     const char letter = (*at)[1];
-    uint32_t point;
 
     if (letter == 'u') {
-        point = hex4(*at + 2);
+        uint32_t point = hex4(*at + 2);
+
         *at += 6;
         if (point >= 0xD800 && point <= 0xDBFF) {
             point = 0x10000 + ((point - 0xD800) << 10) + (hex4(*at + 2) - 0xDC00);
@@ -84,20 +86,21 @@ static int compare(const void *left_name, const void *right_name, void *source)
     return spelling != 0 ? spelling : (left > right) - (left < right);
 }
 
-static size_t collect(const struct source *source, uint32_t names[LIMIT_JSON_VALUES])
+/* Return: how many names there are; the first of them, as many as there is room for, are in `names`. */
+static size_t collect(const struct source *source, uint32_t *names, size_t room)
 {
     uint32_t open[LIMIT_JSON_DEPTH + 1] = {0}; /* the number of the object open at each level */
     uint32_t objects = 0;
     size_t depth = 0, count = 0;
     const char *at = source->text;
 
-    while (at < source->end && count < LIMIT_JSON_VALUES) {
+    while (at < source->end) {
         if (*at == '"') {
             const char *after = json_skip_string(at, source->end);
             const char *colon = json_skip_space(after, source->end);
 
-            if (colon < source->end && *colon == ':')
-                names[count++] = open[depth] << OFFSET_BITS | (uint32_t)(at - source->text);
+            if (colon < source->end && *colon == ':' && count++ < room)
+                names[count - 1] = open[depth] << OFFSET_BITS | (uint32_t)(at - source->text);
             at = after;
             continue;
         }
@@ -110,22 +113,36 @@ static size_t collect(const struct source *source, uint32_t names[LIMIT_JSON_VAL
     return count;
 }
 
-bool json_find_duplicate(const char *text, size_t length, size_t *offset)
+static bool find(struct source *source, uint32_t *names, size_t count, size_t *offset)
 {
-    uint32_t names[LIMIT_JSON_VALUES];
-    struct source source = {.text = text, .end = text + length};
-    const size_t count = collect(&source, names);
     bool found = false;
 
-    qsort_r(names, count, sizeof *names, compare, &source);
+    qsort_r(names, count, sizeof *names, compare, source);
     for (size_t i = 1; i < count; i++) {
         const size_t later = names[i] & OFFSET_MASK;
 
-        if (names[i - 1] >> OFFSET_BITS != names[i] >> OFFSET_BITS || compare_spelling(&source, names[i - 1], names[i]) != 0)
+        if (names[i - 1] >> OFFSET_BITS != names[i] >> OFFSET_BITS ||
+            compare_spelling(source, names[i - 1], names[i]) != 0)
             continue;
         if (!found || later < *offset)
             *offset = later;
         found = true;
     }
     return found;
+}
+
+static bool __attribute__((noinline)) find_among_many(struct source *source, size_t *offset)
+{
+    uint32_t names[LIMIT_JSON_VALUES]; /* every name has a value */
+
+    return find(source, names, collect(source, names, LIMIT_JSON_VALUES), offset);
+}
+
+bool json_find_duplicate(const char *text, size_t length, size_t *offset)
+{
+    uint32_t names[FEW];
+    struct source source = {.text = text, .end = text + length};
+    const size_t count = collect(&source, names, FEW);
+
+    return count <= FEW ? find(&source, names, count, offset) : find_among_many(&source, offset);
 }

@@ -4,6 +4,7 @@
 
 #include "constants.h"
 #include "json_walk.h"
+#include "text.h"
 #include "utf8.h"
 
 struct reader {
@@ -179,7 +180,7 @@ static bool value(struct reader *reader, bool *opened)
     if (byte <= 0 || (strchr("{[\"-tfn", byte) == NULL && !is_digit(byte)))
         return malformed(reader, "a value is expected");
     if (reader->values == LIMIT_JSON_VALUES)
-        return too_large(reader, "more than 4096 values");
+        return too_large(reader, "more than " TEXT_OF(LIMIT_JSON_VALUES) " values");
     reader->values++;
     if (byte == '"')
         return string(reader);
@@ -188,13 +189,14 @@ static bool value(struct reader *reader, bool *opened)
     if (!*opened)
         return number(reader);
     if (reader->depth == LIMIT_JSON_DEPTH)
-        return too_large(reader, "nested more than 16 levels deep");
+        return too_large(reader, "nested more than " TEXT_OF(LIMIT_JSON_DEPTH) " levels deep");
     reader->is_object[reader->depth++] = byte == '{';
     reader->at++;
     return true;
 }
 
-/* A closing bracket; or the next value with the comma and the name before it. *opened, in: no comma comes before the first. */
+/* A closing bracket; or the next value with the comma and the name before it. *opened, in: no comma comes before the
+ * first. */
 static bool next(struct reader *reader, bool *opened)
 {
     const bool in_object = reader->is_object[reader->depth - 1];
@@ -227,7 +229,8 @@ static bool document(struct reader *reader)
     bool opened;
 
     if (reader->length > LIMIT_CONTROL_PAYLOAD)
-        return offend(reader, JSON_TOO_LARGE, LIMIT_CONTROL_PAYLOAD, "longer than 1048576 bytes");
+        return offend(reader, JSON_TOO_LARGE, LIMIT_CONTROL_PAYLOAD,
+                      "longer than " TEXT_OF(LIMIT_CONTROL_PAYLOAD) " bytes");
     skip_space(reader);
     if (peek(reader) != '{')
         return malformed(reader, "an object is expected");

@@ -1,4 +1,5 @@
-/* The JSON profile of the contract's section 2: a validator, not a parser. No recursion, no allocation; at most 20 KiB of stack. */
+/* The JSON profile of the contract's section 2: a validator, not a parser. No recursion, no allocation; at most 20 KiB
+ * of stack. */
 #ifndef WIRE_JSON_STRICT_H
 #define WIRE_JSON_STRICT_H
 
@@ -17,11 +18,12 @@ struct json_finding {
     const char *reason; /* static text, e.g. "raw control character in a string"; "" for JSON_GOOD */
 };
 
-/* Judge one control payload of `length` bytes (need not be NUL-terminated; not looked at above LIMIT_CONTROL_PAYLOAD). */
+/* Judge one control payload of `length` bytes. It need not be NUL-terminated, and is not looked at above
+ * LIMIT_CONTROL_PAYLOAD. */
 struct json_finding json_strict(const char *text, size_t length);
 
-/* The members of an object that json_strict() found good, in document order, as slices of the text: cJSON keeps that order but
- * loses how a number was written (1.0 against 1), which JSON-INT needs. */
+/* The members of an object that json_strict() found good, in document order, as slices of the text: cJSON keeps that
+ * order but loses how a number was written (1.0 against 1), which JSON-INT needs. */
 struct json_slice {
     const char *start;
     size_t length;

@@ -1,4 +1,5 @@
-/* Steps over a text that json_strict() has found well-formed: the profile is not checked again. Private to the JSON files. */
+/* Steps over a text that json_strict() has found well-formed: the profile is not checked again. Private to the JSON
+ * files. */
 #ifndef WIRE_JSON_WALK_H
 #define WIRE_JSON_WALK_H
 
@@ -17,8 +18,8 @@ const char *json_skip_string(const char *at, const char *end);
 /* Return: the value of a hexadecimal digit; -1 for any other byte. */
 int json_hex(char byte);
 
-/* JSON-DUP, for an otherwise good text. Return: true with *offset that of the first name, from the left, that an earlier member
- * of the same object has too once both are unescaped. */
+/* JSON-DUP, for an otherwise good text. Return: true with *offset that of the first name, from the left, that an
+ * earlier member of the same object has too once both are unescaped. */
 bool json_find_duplicate(const char *text, size_t length, size_t *offset);
 
 #endif

@@ -22,12 +22,14 @@ static bool judge_payload(struct request *request, const char *payload, size_t l
     if (finding.verdict == JSON_GOOD)
         return true;
     if (finding.verdict == JSON_TOO_LARGE)
-        return wire_fail(&request->error, WIRE_TOO_LARGE, "request too large: ", finding.reason, ", at byte ", digits, NULL);
+        return wire_fail(&request->error, WIRE_TOO_LARGE, "request too large: ", finding.reason, ", at byte ", digits,
+                         NULL);
     return wire_fail(&request->error, WIRE_MALFORMED, "malformed JSON: ", finding.reason, ", at byte ", digits, NULL);
 }
 
 /* A refusal that quotes, bounded, what was sent. */
-static bool refuse(struct request *request, enum wire_code code, const char *what, struct field field, const char *accepted)
+static bool refuse(struct request *request, enum wire_code code, const char *what, struct field field,
+                   const char *accepted)
 {
     char shown[64];
     struct text text = text_in(shown, sizeof shown);
@@ -47,7 +49,8 @@ static bool judge_version(struct request *request, struct field object)
 
     if (field_is_none(version) || (field_integer(version, &number) && number == PROTOCOL_VERSION))
         return true;
-    return refuse(request, WIRE_UNSUPPORTED_VERSION, "unsupported protocol version", version, "this agent speaks version 1");
+    return refuse(request, WIRE_UNSUPPORTED_VERSION, "unsupported protocol version", version,
+                  "this agent speaks version " TEXT_OF(PROTOCOL_VERSION));
 }
 
 /* CONV-OP. */
@@ -70,7 +73,8 @@ static bool read_op(struct request *request, struct field object)
             return true;
         }
     }
-    return refuse(request, WIRE_UNKNOWN_OP, "unknown op", op, "op is one of"
+    return refuse(request, WIRE_UNKNOWN_OP, "unknown op", op,
+                  "op is one of"
 #define X(NAME, text) " " text
                   WIRE_OPERATIONS(X)
 #undef X
@@ -146,7 +150,7 @@ static bool read_size(struct request *request, struct field size)
     int64_t bytes = 0;
 
     if (size.item != NULL && (!field_integer(size, &bytes) || bytes < 0))
-        return invalid(request, "size must be an integer from 0 to 9007199254740991");
+        return invalid(request, "size must be an integer from 0 to " TEXT_OF(LIMIT_JSON_INTEGER));
     request->size = (uint64_t)bytes;
     return true;
 }

@@ -23,11 +23,11 @@ struct request {
                                 first read to its end (PUT-DRAIN) */
     bool drain;              /* put_file with a bad field but a good size */
 
-    const char *cmd;  /* run: not empty */
-    bool raw;         /* run: shell is "raw" */
-    double timeout;   /* run: seconds, 0: none */
+    const char *cmd;    /* run: not empty */
+    bool raw;           /* run: shell is "raw" */
+    double timeout;     /* run: seconds, 0: none */
     char *timeout_text; /* run: the number as the request wrote it, NUL-terminated; NULL without a deadline */
-    char **env;       /* run: "NAME=VALUE" strings, NULL-terminated; NULL: none */
+    char **env;         /* run: "NAME=VALUE" strings, NULL-terminated; NULL: none */
 
     const char *path; /* put_file, get_file: not empty */
     const char *name; /* put_file: NULL if absent or null */
@@ -37,10 +37,10 @@ struct request {
     void *tree; /* cJSON's, private */
 };
 
-/* Parse one control payload of `length` bytes (not looked at above LIMIT_CONTROL_PAYLOAD). *request need not be initialised, and
- * nothing in it points into the payload. Never fails otherwise than through request->error
- * (WIRE_INTERNAL: no memory). A ping, run or get_file with an error has op set and error set; an error before the operation
- * is known has op REQUEST_NONE. */
+/* Parse one control payload of `length` bytes (not looked at above LIMIT_CONTROL_PAYLOAD). *request need not be
+ * initialised, and nothing in it points into the payload. Never fails otherwise than through request->error
+ * (WIRE_INTERNAL: no memory). A ping, run or get_file with an error has op set and error set; an error before the
+ * operation is known has op REQUEST_NONE. */
 void request_parse(struct request *request, const char *payload, size_t length);
 
 /* Free what it holds and zero it. */

@@ -25,7 +25,8 @@ static bool refuse(struct request *request, const char *name, const char *demand
     struct text text = text_in(shown, sizeof shown);
 
     text_add(&text, name);
-    return wire_fail(&request->error, WIRE_INVALID_ARGUMENT, "env: \"", shown, text.cut ? "...\" " : "\" ", demand, NULL);
+    return wire_fail(&request->error, WIRE_INVALID_ARGUMENT, "env: \"", shown, text.cut ? "...\" " : "\" ", demand,
+                     NULL);
 }
 
 /* Judge every member. Return: true with *count of them, and *bytes that their "NAME=VALUE" strings take. */

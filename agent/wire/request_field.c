@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "text.h"
+
 struct field_walk field_walk_of(struct field object)
 {
     return (struct field_walk){.next = object.item->child, .members = json_members_of(object.raw)};
@@ -40,7 +42,7 @@ const char *field_string(struct field field)
 
 bool field_integer(struct field field, int64_t *number)
 {
-    const size_t longest = sizeof "9007199254740991" - 1; /* no leading zeros: more digits are too many */
+    const size_t longest = sizeof TEXT_OF(LIMIT_JSON_INTEGER) - 1; /* no leading zeros: more digits are too many */
     const char *digits = field.raw.start;
     size_t length = field.raw.length;
     bool negative;

@@ -36,7 +36,8 @@ const char *field_string(struct field field);
 /* JSON-INT. Return: true with *number set where the member is an integer. */
 bool field_integer(struct field field, int64_t *number);
 
-/* RUN-ENV: set request->env from the member `env`. Return: false with request->error set where it is not as it should be. */
+/* RUN-ENV: set request->env from the member `env`. Return: false with request->error set where it is not as it should
+ * be. */
 bool request_read_env(struct request *request, struct field env);
 
 #endif

@@ -1,11 +1,15 @@
-/* Bounded text building without stdio: error texts, log lines, replies. What does not fit is cut, never overrun: at the start
- * of a UTF-8 sequence, and from then on nothing is added. */
+/* Bounded text building without stdio: error texts, log lines, replies. What does not fit is cut, never overrun: at the
+ * start of a UTF-8 sequence, and from then on nothing is added. */
 #ifndef WIRE_TEXT_H
 #define WIRE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The digits of a constant as a string literal. */
+#define TEXT_OF(constant)        TEXT_OF_EXPANDED(constant)
+#define TEXT_OF_EXPANDED(digits) #digits
 
 struct text {
     char *start;

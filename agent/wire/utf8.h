@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Return: the length, 1 to 4, of the well-formed sequence at the start of the `available` bytes, with *point its code point;
- * 0 if there is none. */
+/* Return: the length, 1 to 4, of the well-formed sequence at the start of the `available` bytes, with *point its code
+ * point; 0 if there is none. */
 size_t utf8_decode(const char *bytes, size_t available, uint32_t *point);
 
 #endif
