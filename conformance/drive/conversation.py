@@ -210,6 +210,39 @@ class Conversation:
             raise Violation(f"silence for {seconds:g} s", str(error)) from None
         raise Violation(f"silence for {seconds:g} s", "a byte came" if got else "end of stream")
 
+    def end_of_stream(self, within: float | None = None) -> None:
+        """The agent has shut down its sending side. The host's stays open: the conversation lingers."""
+        self.sock.settimeout(self._timeout("reading end of stream", within))
+        try:
+            got = self.sock.recv(64)
+        except TimeoutError:
+            raise DeadlineExceeded("end of stream in time", "nothing came") from None
+        except OSError as error:
+            raise Violation("end of stream", f"connection broken: {error}") from None
+        expect(not got, "end of stream", got)
+
+    def gone(self) -> bool:
+        """Whether the agent has closed the connection: a byte sent meets EPIPE or a reset. Reading cannot tell that from an
+        agent that has shut down its sending side only."""
+        self.sock.settimeout(0)
+        try:
+            self.sock.send(b"\0")
+        except BlockingIOError:
+            return False
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+        return False
+
+    def wait_gone(self, within: float) -> float:
+        """Ask gone() every 20 ms. Return: seconds until it was so; a violation if it is not within `within` seconds."""
+        start = time.monotonic()
+        while not self.gone():
+            if time.monotonic() - start > within:
+                raise DeadlineExceeded(f"the connection closed by the agent within {within:g} s", "it is open")
+            time.sleep(0.02)
+        self.close()
+        return time.monotonic() - start
+
     def closed_silently(self, within: float | None = None) -> float:
         """The agent closes without a word (end of stream or reset). Return: seconds it took."""
         start = time.monotonic()

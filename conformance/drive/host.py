@@ -15,6 +15,7 @@ from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
 from guestwire.judge.outcome import Crash, Violation, expect, expect_equal, short
+from guestwire.spec import generate
 
 ENVIRONMENT: dict[str, str | bytes] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -23,6 +24,7 @@ ENVIRONMENT: dict[str, str | bytes] = {
     "ASAN_OPTIONS": "abort_on_error=1",  # a finding reads as CRASH
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
+ERROR_CODES: tuple[str, ...] = tuple(generate.load()["text"]["codes"])
 SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
 
 
@@ -217,6 +219,8 @@ class Host:
         expect(len(answer.frames) == 1, "nothing before the error", f"{len(answer.frames)} frames")
         expect(answer.ended in ended, f"{' or '.join(ended)} after the error", answer.ended)
         self.should(f"ERR-CODE/{code}", terminal.get("code") == code, f"code {code}", terminal)
+        known = terminal.get("code") is None or terminal["code"] in ERROR_CODES
+        self.should("ERR-CODE/known", known, f"no code but {', '.join(ERROR_CODES)}", terminal)
         return terminal
 
     # ---- the end

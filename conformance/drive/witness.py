@@ -23,6 +23,7 @@ from guestwire.judge.outcome import CouldNotRun
 AnyPath = str | bytes
 PUT_PREFIX = ".smolvm-put-"
 _MS_RDONLY = 1
+_MS_BIND = 4096
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,13 @@ class Witness:
         options = f"size={size},mode=0755".encode()
         if libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", _MS_RDONLY if readonly else 0, options) != 0:
             raise OSError(ctypes.get_errno(), f"mount of a tmpfs on {path!r}: needs root")
+        self._mounts.append(path)
+
+    def mount_over(self, source: AnyPath, path: AnyPath) -> None:
+        """Bind-mount a file or directory over another one."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(os.fsencode(source), os.fsencode(path), None, _MS_BIND, None) != 0:
+            raise OSError(ctypes.get_errno(), f"bind mount on {path!r}: needs root")
         self._mounts.append(path)
 
     def unmount(self, path: AnyPath) -> None:
