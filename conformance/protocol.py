@@ -69,18 +69,18 @@ def recv_exact(sock: socket.socket, n: int, *, timeout: float | None = None) -> 
 
 
 def _recv_exact(sock: socket.socket, n: int, clock: _Clock, inside: bool) -> bytes:
-    parts: list[bytes] = []
-    got = 0
-    while got < n:
+    data = bytearray()
+    while len(data) < n:
         clock.tick()
-        part = sock.recv(min(n - got, 262_144))
+        part = sock.recv(min(n - len(data), CHUNK_SIZE))
         if not part:
-            partial = inside or got > 0
+            partial = inside or len(data) > 0
             where = "inside a frame" if partial else "before a frame"
-            raise EndOfStream(f"end of stream {where}: {got} of {n} bytes", partial)
-        parts.append(part)
-        got += len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            raise EndOfStream(f"end of stream {where}: {len(data)} of {n} bytes", partial)
+        if len(part) == n:
+            return part
+        data += part  # in one place: a list of crumbs would cost many times their bytes
+    return bytes(data)
 
 
 def send_frame(sock: socket.socket, type: int, payload: bytes = b"", *, timeout: float | None = None) -> None:
@@ -111,10 +111,10 @@ def recv_frame(sock: socket.socket, *, timeout: float | None = None) -> tuple[in
 def send_json(sock: socket.socket, obj: dict[str, Any], *, timeout: float | None = None) -> None:
     """Send one control frame. Raises ValueError, sending nothing, for an object that section 2 forbids (HOST-JSON)."""
     try:
-        text = json.dumps(obj, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, RecursionError) as error:
         raise ValueError(f"not a control object: {error}") from None
-    payload = text.encode()
+    payload = text.encode()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     parse_control(payload)
     send_frame(sock, FRAME_JSON, payload, timeout=timeout)
 
@@ -131,10 +131,20 @@ def recv_json(sock: socket.socket, *, timeout: float | None = None) -> dict[str,
 
 
 _TOKEN = re.compile(
-    r'[ \t\r\n]*(?:(?P<punctuation>[{}\[\]:,])|(?P<string>"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")'
+    r"[ \t\r\n]*(?:(?P<punctuation>[{}\[\]:,])|(?P<string>\")"
     r"|(?P<scalar>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null))"
 )
+_PIECE = re.compile(r'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))?')
 _SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _string_end(text: str, at: int) -> int:
+    """Behind the string whose first character is at `at`. In pieces: one pattern for a whole string takes 160 times its size."""
+    while (end := _PIECE.match(text, at).end()) > at:  # type: ignore[union-attr]
+        at = end
+    if not text.startswith('"', at):
+        raise ValueError(f"control payload: a string is broken at character {at}")
+    return at + 1
 
 
 def _check_limits(text: str) -> None:
@@ -146,6 +156,8 @@ def _check_limits(text: str) -> None:
         mark = token["punctuation"]
         if mark is None:
             values += 1
+            if token["string"]:
+                at = _string_end(text, at)
         elif mark in "{[":
             values += 1
             depth += 1
