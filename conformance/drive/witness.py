@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import process
+from guestwire.drive import process, special
 from guestwire.drive.process import Process, Started, StartSpec, Stats
 from guestwire.judge.outcome import CouldNotRun
 
@@ -46,11 +46,12 @@ def _kind(mode: int) -> str:
     return next((name for test, name in tests if test(mode)), "device")
 
 
-class Witness:
+class Witness(special.SpecialFiles):
     """Plain calls in the world of this process. Every argument and result can be pickled."""
 
     def __init__(self, folder: Path) -> None:
         """Scratch directories and the agents' stderr stand in a new directory in `folder`."""
+        super().__init__()
         self._agents: dict[int, Started] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="witness-", dir=folder))
         self._mounts: list[AnyPath] = []
@@ -129,9 +130,7 @@ class Witness:
 
     def exchange(self, one: AnyPath, other: AnyPath) -> None:
         """Swap two names in one step (renameat2, RENAME_EXCHANGE)."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2) != 0:
-            raise OSError(ctypes.get_errno(), "renameat2")
+        special.exchange(one, other)
 
     def unlink(self, path: AnyPath) -> None:
         os.unlink(path)
