@@ -721,6 +721,7 @@ def command_line(request: Run, birth: Birth) -> list[bytes]:
 
 def spawn(argv: list[bytes], environment: dict[bytes, bytes], birth: Birth) -> tuple[int, int, int]:
     """RUN-SPAWN: the shell's process id and the read ends of its two streams, once its exec has succeeded."""
+    birth.set_hidden_signals(signal.SIG_IGN)  # a command may send them to the agent
     fds: list[int] = []
     try:
         for _ in range(3):
@@ -761,7 +762,8 @@ def become(argv: list[bytes], env: dict[bytes, bytes], birth: Birth, out: int, e
         if birth.oom_score_adj is not None:
             with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
                 score.write(birth.oom_score_adj)
-        for signum in signal.valid_signals():
+        birth.set_hidden_signals(signal.SIG_DFL)
+        for signum in ALL_SIGNALS:
             if signum not in (signal.SIGKILL, signal.SIGSTOP):
                 signal.signal(signum, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -1041,6 +1043,7 @@ def open_regular(path: bytes) -> int:
 # 5 The server: what the agent was started with
 
 ALL_SIGNALS = signal.valid_signals()
+HIDDEN_SIGNALS = set(range(1, signal.NSIG)) - ALL_SIGNALS
 WNOTHREAD = 0x20000000  # wait(2), __WNOTHREAD
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -1052,6 +1055,7 @@ class Birth:
         self.environment = read_environment()
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.oom_score_adj: bytes | None = None  # None: as the agent's own
+        self.syscall: Callable[..., int] | None = None
 
     def prepare_process(self) -> None:
         """SRV-START but for the signals, and SRV-OOM."""
@@ -1059,13 +1063,32 @@ class Birth:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))
         except (OSError, ValueError):
             pass  # as many as there are, then
-        try:
-            with open("/proc/self/oom_score_adj", "r+b", buffering=0) as score:
-                original = score.read()
-                score.write(b"-1000")
-                self.oom_score_adj = original
-        except OSError:
-            pass  # only the privileged may lower it
+        for lower in (-1000, 0):  # below what it once was, which is mostly 0, only the privileged may lower it
+            try:
+                with open("/proc/self/oom_score_adj", "r+b", buffering=0) as score:
+                    original = score.read()
+                    if int(original) > lower:
+                        score.write(b"%d" % lower)
+                        self.oom_score_adj = original
+                return
+            except OSError:
+                pass
+
+    def set_hidden_signals(self, disposition: int) -> None:
+        """The C library keeps a few signals to itself, so they stay as they came, and end whoever came with the default.
+
+        Only a bare rt_sigaction(2) reaches them. Called before the first command starts, for the sake of the start's time.
+        """
+        number = {"x86_64": 13, "aarch64": 134}.get(os.uname().machine)
+        if number is None:
+            return
+        if self.syscall is None:
+            import ctypes
+
+            self.syscall = ctypes.CDLL(None).syscall
+        action = disposition.to_bytes(8, sys.byteorder) + bytes(24)  # no flags, no restorer, an empty mask
+        for hidden in HIDDEN_SIGNALS:
+            self.syscall(number, hidden, action, None, 8)
 
 
 def read_environment() -> dict[bytes, bytes]:
@@ -1107,7 +1130,7 @@ def close_inherited_on_exec() -> None:
 def set_signals(on_stop: Callable[[], None], on_child: Callable[[], None], wakeup_fd: int) -> None:
     """SRV-START, SRV-SURVIVE: three signals mean something; no other one, from a command say, ends or stops the agent."""
     signal.set_wakeup_fd(wakeup_fd, warn_on_full_buffer=False)
-    for number in signal.valid_signals():
+    for number in ALL_SIGNALS:
         if number in STOP_SIGNALS:
             signal.signal(number, lambda *_: on_stop())
         elif number == signal.SIGCHLD:
