@@ -53,6 +53,7 @@ doctor: ## what is missing, and the command that gets it
 	@ci/doctor
 
 constants: $(VENV) ## regenerate agent/wire/constants.h
+	$(Q)mkdir -p build
 	$(Q).venv/bin/python conformance/spec/generate.py >build/constants.h.new
 	$(Q)mv build/constants.h.new agent/wire/constants.h
 
