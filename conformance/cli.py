@@ -52,7 +52,16 @@ def _arguments() -> _Parser:
 def _pytest_options(options: argparse.Namespace) -> list[str]:
     """The command line of the pytest run."""
     words = [str(SUITE), f"--rootdir={SUITE.parent}", "-p", "no:cacheprovider", "--import-mode=importlib", "-q"]
-    words += ["--no-header", "--no-summary", "--tb=no", "-W", "ignore::pytest.PytestWarning", "-c", os.devnull]
+    words += [
+        "--no-header",
+        "--no-summary",
+        "--tb=no",
+        "--continue-on-collection-errors",
+        "-W",
+        "ignore::pytest.PytestWarning",
+        "-c",
+        os.devnull,
+    ]
     for name, values in (("agent", options.agents), ("transport", options.transport), ("clause", options.clause),
                          ("case", options.cases)):  # fmt: skip
         words += [f"--{name}={value}" for value in values]

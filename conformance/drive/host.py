@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +133,24 @@ class Host:
         conversation = Conversation(self.agent.connect(), self.left)
         self._conversations.append(conversation)
         return conversation
+
+    def dial(self, path: str, within: float = 5.0) -> Conversation:
+        """A conversation with whatever listens on a Unix socket at `path`, which may take `within` seconds to be there. Only
+        where agent and harness share a file system (transport `unix`)."""
+        end = time.monotonic() + within
+        while True:
+            sock = socket.socket(socket.AF_UNIX)
+            try:
+                sock.connect(path)
+            except OSError as error:
+                sock.close()
+                if time.monotonic() > end:
+                    raise Violation(f"something listens on {path} within {within:g} s", str(error)) from None
+                time.sleep(0.005)
+                continue
+            conversation = Conversation(sock, self.left)
+            self._conversations.append(conversation)
+            return conversation
 
     def start(self, *options: str, transport: str | None = None, **conditions: Any) -> Host:
         """A private agent with these options, started under these conditions (see StartSpec), on this case's transport or

@@ -16,6 +16,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+ORIGINAL_LIMITS: dict[int, tuple[int, int]] = {}  # resource limits the harness changed for itself, as they were
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,6 +57,7 @@ class StartSpec:
     argv: tuple[str, ...]
     env: Mapping[str, str | bytes] | None = None  # None: the harness's own
     cwd: str | bytes | None = None
+    stdin: str = os.devnull
     stderr: str = "file"  # file, closed, full (/dev/full), stuck (a pipe nobody reads, full)
     ignore: tuple[int, ...] = ()
     block: tuple[int, ...] = ()
@@ -65,6 +67,8 @@ class StartSpec:
     uid: int | None = None  # also the gid; supplementary groups dropped
     oom_score_adj: int | None = None
     pass_fds: tuple[int, ...] = ()
+    subreaper: bool = False
+    init: bool = False  # as PID 1 of a PID namespace of its own; the pid is then unshare's, the agent is its child
     groups_of_its_own: bool = True
 
 
@@ -155,8 +159,10 @@ def _prepare(spec: StartSpec) -> None:
     for ignored in spec.ignore:
         signal.signal(ignored, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, spec.block)
-    for which, limit in spec.limits.items():
+    for which, limit in (ORIGINAL_LIMITS | spec.limits).items():
         resource.setrlimit(which, limit)
+    if spec.subreaper:
+        become_subreaper()
     if spec.umask is not None:
         os.umask(spec.umask)
     if spec.oom_score_adj is not None:
@@ -192,12 +198,13 @@ class Started:
     def __init__(self, spec: StartSpec, stderr_path: Path) -> None:
         self._stderr_path = stderr_path
         err, self._kept = _stderr(spec, stderr_path)
+        stdin = os.open(spec.stdin, os.O_RDONLY | os.O_CLOEXEC)
         close = (*spec.close, 2) if spec.stderr == "closed" else spec.close
         prepared = replace(spec, close=close)
         try:
             self.popen = subprocess.Popen(
-                spec.argv,
-                stdin=subprocess.DEVNULL,
+                ("unshare", "--pid", "--fork", "--kill-child", *spec.argv) if spec.init else spec.argv,
+                stdin=stdin,
                 stdout=err,
                 stderr=err,
                 env=spec.env,
@@ -208,6 +215,7 @@ class Started:
             )
         finally:
             os.close(err)
+            os.close(stdin)
         self.pid = self.popen.pid
 
     def poll(self) -> int | None:

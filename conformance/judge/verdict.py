@@ -46,13 +46,17 @@ class RunVerdict:
     filtered: bool
     strict: bool
     expected: int  # cases collected
+    errors: list[str]  # what kept the harness itself from its work
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """(passed, failed, skipped) cases; a case that could not run counts as skipped."""
-        failed = len({id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)})
+        failed = len(self.errors) + len(
+            {id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)}
+        )
         total = sum(row.cases for row in self.rows)
-        return total - failed - len(self.could_not_run), failed, len(self.could_not_run)
+        passed = total - (failed - len(self.errors)) - len(self.could_not_run)
+        return passed, failed, len(self.could_not_run)
 
     def _gated(self, name: str) -> bool:
         return self.strict or checks()[name].level == "MUST"
@@ -61,6 +65,8 @@ class RunVerdict:
     def exit(self) -> Exit:
         """GREEN only if every gated check of every agent was proved and nothing failed."""
         passed, failed, skipped = self.counts
+        if self.errors:
+            return Exit.HARNESS_BUG
         if failed:
             gated = any(self._gated(name) for case in self.failures for name in case.checks)
             hard = any(case.outcome in (Outcome.CRASH, Outcome.TIMEOUT) for case in self.failures)
@@ -80,6 +86,7 @@ def judge(
     filtered: bool,
     strict: bool,
     expected: int,
+    errors: list[str],
 ) -> RunVerdict:
     """Sum up. `rows` are (agent, transport) as asked for; `sanitized` the agents under AddressSanitizer."""
     table = {key: RowVerdict(*key) for key in rows}
@@ -106,7 +113,17 @@ def judge(
     unproved, exempt = _unproved(list(table.values()), rows, sanitized)
     pending = [check for check in checks().values() if check.pending]
     return RunVerdict(
-        list(table.values()), failures, broken, could_not_run, pending, unproved, exempt, filtered, strict, expected
+        list(table.values()),
+        failures,
+        broken,
+        could_not_run,
+        pending,
+        unproved,
+        exempt,
+        filtered,
+        strict,
+        expected,
+        errors,
     )
 
 

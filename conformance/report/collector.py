@@ -14,7 +14,7 @@ from guestwire import __version__
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree
 from guestwire.judge.outcome import CaseResult
-from guestwire.judge.verdict import Exit, RunVerdict, judge
+from guestwire.judge.verdict import RunVerdict, judge
 from guestwire.report import terminal
 
 
@@ -28,7 +28,7 @@ class Collector:
         self._rows = rows
         self._results: list[CaseResult] = []
         self._expected = 0
-        self._errors = 0
+        self._errors: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without pytest-xdist the items are here."""
@@ -40,7 +40,12 @@ class Collector:
         self._expected = max(self._expected, len(ids))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self._errors += report.failed
+        """A module that cannot be collected is a bug of the harness; under pytest-xdist each worker reports it."""
+        if report.failed:
+            self._errors[report.nodeid] = f"{report.nodeid}: {str(report.longrepr).strip().rpartition(chr(10))[2]}"
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self._errors["internal"] = str(excrepr).strip().rpartition("\n")[2]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         fields = getattr(report, "guestwire", None)
@@ -63,9 +68,9 @@ class Collector:
             filtered=filtered,
             strict=option("gate_should"),
             expected=self._expected,
+            errors=list(self._errors.values()),
         )
-        broken = self._errors or exitstatus == pytest.ExitCode.INTERNAL_ERROR
-        session.exitstatus = Exit.HARNESS_BUG if broken else self.verdict.exit
+        session.exitstatus = self.verdict.exit
         if option("results"):
             self._write(Path(option("results")), int(session.exitstatus))
 

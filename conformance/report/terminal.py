@@ -52,6 +52,8 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
             yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts)
     if shown > SHOWN:
         yield f"... and {shown - SHOWN} more failures"
+    for error in verdict.errors:
+        yield f"HARNESS BUG {error}"
     for case in verdict.could_not_run:
         yield f"COULD-NOT-RUN {case.id} [{case.agent}]: {case.actual}"
     yield ""
@@ -68,7 +70,7 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
         Exit.GREEN: "verdict: green",
         Exit.RED: "verdict: RED",
         Exit.PARTIAL: "verdict: PARTIAL" + (" (filtered run)" if verdict.filtered else ""),
-        Exit.HARNESS_BUG: "verdict: the harness lost cases or ran none; nothing was judged",
+        Exit.HARNESS_BUG: "verdict: NONE (the harness failed: it could not collect, lost cases, or ran none)",
     }[verdict.exit]
 
 

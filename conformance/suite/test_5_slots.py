@@ -1,0 +1,392 @@
+"""Section 5: work slots, connections, survival, the log (SRV-SLOTS, SRV-CONNS, SRV-SURVIVE, SRV-LOG)."""
+
+from __future__ import annotations
+
+import random
+import resource
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from guestwire import protocol
+from guestwire.drive.conversation import Conversation, frame
+from guestwire.drive.host import Host, exit_code, wait_for
+from guestwire.judge.case import case
+from guestwire.judge.outcome import expect, expect_equal
+
+SLOTS = 64
+CONNECTIONS = 1024
+MIB = 1 << 20
+
+
+def hold(host: Host, count: int) -> list[Conversation]:
+    """That many runs that have started and wait; closing one ends it."""
+    held = []
+    for _ in range(count):
+        conversation = host.connect()
+        conversation.send_json({"op": "run", "shell": "raw", "cmd": "echo in; exec sleep 60"})
+        held.append(conversation)
+    for conversation in held:
+        expect_equal(
+            conversation.recv_frame(what="the first output of a run"), (protocol.FRAME_STDOUT, b"in\n"), "output"
+        )
+    return held
+
+
+def release(held: list[Conversation]) -> None:
+    """Hang up on all of them."""
+    for conversation in held:
+        conversation.close()
+
+
+# ---- slots
+
+
+@case("SRV-SLOTS/parallel", "SRV-SLOTS/queued", needs="server", deadline=40)
+def test_64_at_once_and_one_more_waits(host: Host) -> None:
+    held = hold(host, SLOTS)
+    waiting = host.connect()
+    waiting.send_json({"op": "run", "shell": "raw", "cmd": "echo in"})
+    waiting.silence(0.3)
+    held.pop().close()
+    expect_equal(exit_code(waiting.answer(within=5)), 0, "exit code of the one that waited")
+    release(held)
+
+
+@case("SRV-SLOTS/queued", variant="order", needs="server start witness")
+def test_queued_in_order(host: Host) -> None:
+    agent = host.start("--max-requests", "1")
+    held = hold(agent, 1)
+    waiting = []
+    for index in range(8):
+        conversation = agent.connect()
+        conversation.send_json({"op": "run", "shell": "raw", "cmd": f"echo {index} >> {host.scratch}/order"})
+        waiting.append(conversation)
+        agent.ping()  # the desk takes requests in the order of their arrival; this one has arrived
+    expect(host.witness.info(f"{host.scratch}/order") is None, "nothing started while the slot is busy", "it is")
+    release(held)
+    for conversation in waiting:
+        expect_equal(exit_code(conversation.answer()), 0, "exit code of a queued run")
+    expect_equal(host.witness.read(f"{host.scratch}/order").split(), [b"%d" % i for i in range(8)], "order of service")
+
+
+@case("SRV-SLOTS/queued", variant="none-refused", needs="server", deadline=40)
+def test_none_of_200_is_refused(host: Host) -> None:
+    conversations = [host.connect() for _ in range(200)]
+    for index, conversation in enumerate(conversations):
+        conversation.send_json({"op": "run", "shell": "raw", "cmd": f"exit {index}"})
+    for index, conversation in enumerate(conversations):
+        expect_equal(exit_code(conversation.answer()), index, "exit code")
+
+
+@case("SRV-SLOTS/queued", variant="every-operation", needs="server start witness")
+def test_put_and_get_wait_too(host: Host) -> None:
+    agent = host.start("--max-requests", "1")
+    held = hold(agent, 1)
+    path = f"{host.scratch}/file"
+    put = agent.connect()
+    put.send_json({"op": "put_file", "path": path, "size": 3})
+    put.send_frame(protocol.FRAME_DATA, b"abc")
+    get = agent.connect()
+    get.send_json({"op": "get_file", "path": path})
+    put.silence(0.2)
+    expect_equal(host.witness.names(host.scratch), [], "files while the slot is busy")
+    release(held)
+    expect_equal(put.answer().terminal.get("ok"), True, "ok of the queued upload")
+    expect_equal(get.answer().data, b"abc", "content by the queued download")
+
+
+@case("SRV-SLOTS/gone", needs="server start witness")
+@pytest.mark.parametrize("half_closed_first", [False, True], ids=["closed", "half-closed-first"])
+def test_queued_request_of_a_host_that_left(host: Host, half_closed_first: bool) -> None:
+    agent = host.start("--max-requests", "1")
+    held = hold(agent, 1)
+    leaving, staying = agent.connect(), agent.connect()
+    leaving.send_json({"op": "run", "shell": "raw", "cmd": f"touch {host.scratch}/left"})
+    if half_closed_first:
+        leaving.half_close()
+        leaving.silence(0.05)
+    agent.ping()
+    staying.send_json({"op": "run", "shell": "raw", "cmd": f"touch {host.scratch}/stayed"})
+    agent.ping()
+    leaving.close()
+    release(held)
+    expect_equal(exit_code(staying.answer()), 0, "exit code of the one that stayed")
+    expect_equal(host.witness.names(host.scratch), ["stayed"], "traces of commands")
+
+
+@case("SRV-SLOTS/option", needs="server start")
+def test_max_requests(host: Host) -> None:
+    agent = host.start("--max-requests", "2")
+    held = hold(agent, 2)
+    third = agent.connect()
+    third.send_json({"op": "run", "shell": "raw", "cmd": "exit 3"})
+    third.silence(0.3)
+    agent.ping(within=1)
+    release(held)
+    expect_equal(exit_code(third.answer()), 3, "exit code of the third")
+
+
+# ---- connections
+
+
+def open_idle(host: Host, count: int) -> list[Conversation]:
+    """Connections that say nothing, all of them accepted."""
+    held = []
+    for index in range(count):
+        held.append(host.connect())
+        if index % 100 == 99:
+            host.ping()  # the listen queue is short; let the agent keep up
+    host.ping()
+    return held
+
+
+def closed(conversation: Conversation) -> bool:
+    """Whether the agent has closed it."""
+    conversation.sock.settimeout(0)
+    try:
+        return conversation.sock.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@case("SRV-CONNS/idle", needs="server")
+def test_200_idle_connections_and_a_run(host: Host) -> None:
+    idle = open_idle(host, 200)
+    began = time.monotonic()
+    expect_equal(exit_code(host.run("exit 5")), 5, "exit code beside 200 idle connections")
+    expect(time.monotonic() - began < 1.5, "served at once", f"{time.monotonic() - began:.2f} s")
+    release(idle)
+
+
+@case("SRV-CONNS/many", "SRV-CONNS/oldest", needs="server start destructive", deadline=40)
+def test_1100_connections(host: Host) -> None:
+    """1,024 are held; each one beyond closes the oldest incomplete one. The last ping below is one of the 1,024."""
+    agent = host.start("--request-timeout", "60")
+    held = open_idle(agent, CONNECTIONS - 1)
+    expect_equal(sum(map(closed, held)), 0, "closed connections among 1,023 (and a ping)")
+    held += open_idle(agent, 1100 - len(held))
+    wait_for(lambda: sum(map(closed, held)) >= 1100 - CONNECTIONS, 5, "those beyond 1,024 closed")
+    gone = [index for index, conversation in enumerate(held) if closed(conversation)]
+    expect_equal(gone, list(range(len(gone))), "the closed ones are the oldest")
+    expect(len(gone) <= 1100 - CONNECTIONS + 2, f"{1100 - CONNECTIONS} closed (two more for pings)", len(gone))
+    held[-1].send_json({"op": "ping"})
+    expect_equal(held[-1].answer().terminal.get("op"), "pong", "answer on the newest")
+    held[len(gone)].send_json({"op": "ping"})
+    expect_equal(held[len(gone)].answer().terminal.get("op"), "pong", "answer on the oldest that is left")
+    release(held)
+
+
+@case("SRV-CONNS/oldest", variant="working-ones-stay", needs="server start destructive", deadline=40)
+def test_connections_with_a_request_are_not_closed(host: Host) -> None:
+    """The oldest connection is a run: it stays, the oldest incomplete one goes."""
+    agent = host.start("--request-timeout", "60")
+    held = hold(agent, 1)
+    idle = open_idle(agent, CONNECTIONS + 20)
+    wait_for(lambda: closed(idle[0]), 5, "the oldest incomplete connection closed")
+    held[0].silence(0.05)
+    release(held + idle)
+
+
+@case("SRV-CONNS/emfile", "SRV-SURVIVE/emfile", needs="server start witness destructive", deadline=40)
+def test_descriptor_shortage_on_accept(host: Host) -> None:
+    """No descriptor left: accepting pauses without spinning; when some come free, all are served."""
+    agent = host.start(limits={resource.RLIMIT_NOFILE: (48, 48)})
+    agent.ping()
+    before = host.witness.counts(agent.pid)
+    held = [agent.connect() for _ in range(100)]
+    time.sleep(0.3)  # accepting comes to its pause
+    began = host.witness.stats(agent.pid).cpu_seconds
+    time.sleep(1)
+    used = host.witness.stats(agent.pid).cpu_seconds - began
+    expect(used <= 0.25, "hardly any processor time in a second of waiting", f"{used:.2f} s")
+    release(held[:90])
+    for conversation in held[90:]:
+        conversation.send_json({"op": "ping"})
+    for conversation in held[90:]:
+        expect_equal(conversation.answer().terminal.get("op"), "pong", "answer after the shortage")
+    wait_for(lambda: host.witness.counts(agent.pid)[0] <= before[0], 5, "descriptors back to what they were")
+
+
+@case("SRV-SURVIVE/emfile", variant="runs", needs="server start witness destructive", deadline=40)
+def test_descriptor_shortage_in_runs(host: Host) -> None:
+    """Many runs and too few descriptors: each is served or told, and afterwards nothing is left."""
+    agent = host.start(limits={resource.RLIMIT_NOFILE: (40, 40)})
+    expect_equal(exit_code(agent.run("exit 1")), 1, "exit code before the shortage")
+    before = host.witness.counts(agent.pid)
+    conversations = [agent.connect() for _ in range(30)]
+    for conversation in conversations:
+        conversation.send_json({"op": "run", "shell": "raw", "cmd": "sleep 0.1; exit 9"})
+    codes = []
+    for conversation in conversations:
+        terminal = conversation.answer().terminal
+        codes.append(terminal.get("exit_code", terminal.get("op")))
+    expect(set(codes) <= {9, "error"}, "exit code 9 or an error for each", codes)
+    expect_equal(exit_code(agent.run("exit 2")), 2, "exit code after the shortage")
+    wait_for(lambda: host.witness.counts(agent.pid)[0] <= before[0], 5, "descriptors back to what they were")
+    expect_equal(host.witness.children(agent.pid), [], "children left")
+
+
+def stuff(conversation: Conversation, data: bytes) -> int:
+    """Send what the agent takes at once. Return: bytes."""
+    conversation.sock.setblocking(False)
+    sent = 0
+    try:
+        while sent < len(data):
+            sent += conversation.sock.send(data[sent : sent + 65_536])
+    except BlockingIOError:
+        pass
+    return sent
+
+
+def big_incomplete(host: Host, count: int) -> list[Conversation]:
+    """That many requests of 1 MiB, each sent but for the last bytes as far as the agent takes them."""
+    held = [host.connect() for _ in range(count)]
+    data = frame(protocol.FRAME_JSON, b" " * MIB)[:-10]
+    offsets = [0] * count
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        moved = 0
+        for index, conversation in enumerate(held):
+            sent = stuff(conversation, data[offsets[index] :])
+            offsets[index] += sent
+            moved += sent
+        if not moved:
+            time.sleep(0.02)
+            if all(stuff(c, data[offset:]) == 0 for c, offset in zip(held, offsets, strict=True)):
+                break
+    return held
+
+
+@case("SRV-CONNS/memory", needs="server start witness destructive", deadline=40)
+def test_incomplete_requests_hold_at_most_8_mib(host: Host) -> None:
+    agent = host.start("--request-timeout", "60")
+    agent.ping()
+    before = host.witness.stats(agent.pid).pss
+    held = big_incomplete(agent, 40)
+    grown = host.witness.stats(agent.pid).pss - before
+    expect(grown < 10 * MIB, "less than 10 MiB more with 40 MiB offered", f"{grown / MIB:.1f} MiB")
+    release(held)
+
+
+@case("SRV-CONNS/idle", variant="memory-full", needs="server start destructive", deadline=40)
+def test_others_are_served_while_the_memory_is_full(host: Host) -> None:
+    """Beyond 8 MiB reading pauses, for those that ask for more; a ping and a run need little."""
+    agent = host.start("--request-timeout", "60")
+    held = big_incomplete(agent, 40)
+    agent.ping(within=1.5)
+    expect_equal(exit_code(agent.run("exit 6", within=3)), 6, "exit code")
+    release(held)
+    expect_equal(exit_code(agent.run(f"exit 8 # {'x' * 100_000}", within=5)), 8, "exit code of a larger request later")
+
+
+# ---- survival
+
+
+def nuisances() -> Iterator[tuple[str, bytes]]:
+    """Named bytes that no host should send."""
+    ping = frame(protocol.FRAME_JSON, b'{"op":"ping"}')
+    yield "nothing", b""
+    yield "half-header", ping[:3]
+    yield "half-payload", ping[:9]
+    yield "over-cap", struct.pack(">BI", 1, 1 << 31)
+    yield "deep", frame(1, b'{"a":' + b"[" * 100_000)
+    yield "wide", frame(1, b'{"a":[' + b"0," * 100_000 + b"0]}")
+    yield "not-utf8", frame(1, b'{"op":"\xff\xfe"}')
+    yield "empty", frame(1, b"")
+    yield "eof", frame(5, b"")
+    yield "upload-cut", frame(1, b'{"op":"put_file","path":"/nonexistent/x","size":9}') + frame(4, b"123")
+    source = random.Random(20_261_121)
+    for index in range(20):
+        yield f"random-{index}", source.randbytes(source.randrange(1, 200))
+
+
+@case("SRV-SURVIVE/alive", needs="server")
+@pytest.mark.parametrize("manner", ["closed", "half-closed", "reset"])
+def test_nuisances(host: Host, manner: str) -> None:
+    """Whatever a host sends and however it leaves: the same process answers the next ping."""
+    before = host.ping().get("instance")
+    for _, data in nuisances():
+        conversation = host.connect()
+        conversation.send_raw(data, tolerate=True)
+        if manner == "half-closed":
+            conversation.half_close()
+            conversation.answer(within=5)
+        elif manner == "reset":
+            conversation.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        conversation.close()
+    expect_equal(host.ping().get("instance"), before, "instance afterwards")
+
+
+@case("SRV-SURVIVE/leaks", needs="server witness")
+def test_mixed_requests_leave_nothing(host: Host) -> None:
+    """What is left is judged after every case; this one gives it every kind of end to look at."""
+    for round_ in range(5):
+        host.run(f"exit {round_}")
+        host.run("exit 1", timeout=-1)
+        host.run("sleep 5", timeout=0.02)
+        host.put(f"{host.scratch}/file", b"x" * 1000)
+        host.put(f"{host.scratch}/missing/file", b"x" * 1000)
+        host.put(f"{host.scratch}/short", b"", size=10)
+        host.ask({"op": "get_file", "path": f"{host.scratch}/file"})
+        host.ask({"op": "get_file", "path": f"{host.scratch}"})
+        host.ask({"op": "nonsense"})
+        left = host.connect()
+        left.send_json({"op": "run", "shell": "raw", "cmd": "sleep 60"})
+        left.close()
+    expect_equal(host.witness.names(host.scratch), ["file"], "files")
+
+
+# ---- the log
+
+
+@case("SRV-LOG/full", needs="start")
+@pytest.mark.parametrize("stderr", ["full", "stuck"])
+def test_stderr_that_takes_nothing(host: Host, stderr: str) -> None:
+    agent = host.start(stderr=stderr)
+    began = time.monotonic()
+    for status in range(5):
+        expect_equal(exit_code(agent.run(f"exit {status}")), status, "exit code")
+    agent.ask({"op": "nonsense"})
+    agent.ping()
+    expect(time.monotonic() - began < 4, "no stall", f"{time.monotonic() - began:.1f} s")
+
+
+@case("SRV-LOG/closed", needs="start")
+def test_stderr_closed(host: Host) -> None:
+    agent = host.start(stderr="closed")
+    expect_equal(exit_code(agent.run("echo x >&2; exit 3")), 3, "exit code")
+    agent.ask({"op": "nonsense"})
+    agent.ping()
+
+
+@case("SRV-LOG/secret", "SRV-LOG/events", needs="start witness server")
+def test_the_log_keeps_secrets(host: Host) -> None:
+    """A line for each event, no content, and no line that a host can make up."""
+    agent = host.start()
+    secret = "hunter2-of-the-log"
+    agent.run(f"echo {secret}; echo {secret} >&2; exit 3", env={"TOKEN": secret})
+    agent.put(f"{host.scratch}/file", secret.encode())
+    agent.get(f"{host.scratch}/file")
+    agent.run(f"{secret}-command", shell=secret)
+    agent.ask({"op": "get_file", "path": f"{host.scratch}/nothing\nforged line"})
+    agent.ask({"op": f"op\nforged line {secret}"})
+    log = wait_for(lambda: host.witness.stderr(agent.pid), 2, "something in the log")
+    lines = log.decode(errors="replace").splitlines()
+    expect(secret not in log.decode(errors="replace"), "no content of commands or files in the log", log[-600:])
+    expect(not any(line.startswith("forged") for line in lines), "no forged line in the log", log[-600:])
+    expect(log.endswith(b"\n") and len(lines) >= 3, "a line for each event", log[-600:])
+
+
+@case("SRV-LOG/events", variant="quiet", needs="start witness server")
+def test_quiet(host: Host) -> None:
+    agent = host.start("--quiet")
+    agent.run("exit 3")
+    agent.ask({"op": "nonsense"})
+    agent.ping()
+    expect_equal(host.witness.stderr(agent.pid), b"", "the log with --quiet")
