@@ -105,10 +105,12 @@ static void events_come_in_order(void **state)
     static const uint8_t in[] = {1, 0, 0, 0, 2, '{', '}', 5, 0, 0, 0, 0};
     static const struct {
         enum frame_event event;
-        size_t consumed;
+        size_t consumed, wants;
+        bool inside;
     } expected[] = {
-        {FRAME_HEADER_READY, 5}, {FRAME_PAYLOAD, 2}, {FRAME_END, 0},  {FRAME_HEADER_READY, 5},
-        {FRAME_END, 0},          {FRAME_MORE, 0},    {FRAME_MORE, 0},
+        {FRAME_HEADER_READY, 5, 2, true},  {FRAME_PAYLOAD, 2, 0, false}, {FRAME_END, 0, 5, false},
+        {FRAME_HEADER_READY, 5, 0, false}, {FRAME_END, 0, 5, false},     {FRAME_MORE, 0, 5, false},
+        {FRAME_MORE, 0, 5, false},
     };
     struct frame_decoder decoder = {0};
     size_t at = 0;
@@ -119,6 +121,8 @@ static void events_come_in_order(void **state)
 
         assert_int_equal(frame_decode(&decoder, in + at, sizeof in - at, &consumed), expected[i].event);
         assert_int_equal(consumed, expected[i].consumed);
+        assert_int_equal(frame_wants(&decoder), expected[i].wants);
+        assert_int_equal(frame_inside(&decoder), expected[i].inside);
         at += consumed;
     }
     assert_int_equal(at, sizeof in);
