@@ -1,0 +1,105 @@
+"""What the cases of `run` share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from guestwire import protocol
+from guestwire.drive.conversation import Answer, Conversation, frame
+from guestwire.drive.host import Host, wait_for
+from guestwire.judge.outcome import Violation, expect
+
+KILL_TIME = 1.0  # seconds, RUN-TIMEOUT and RUN-HANGUP: from the deadline or the hang-up to SIGKILL
+REPLY_TIME = 1.0  # seconds, RUN-TIMEOUT: from the kill to the end of the response
+PROMPT = 1.0  # seconds for what the contract wants at once
+SLACK = 0.5  # seconds a loaded machine may add to each of them
+ROUNDING = 0.01  # seconds a deadline may be early: clocks are read in whole milliseconds
+
+LINE = 4096  # bytes; a pipe takes a write of this size whole or not at all
+# Writes numbered lines of LINE bytes to stdout, and after each of them the number of lines written to the file $1.
+COUNTED_LINES = "i=0; while [ $i -lt %d ]; do printf '%%04095d\\n' $i; i=$((i+1)); echo $i >'%s'; done"
+
+
+def begin(host: Host, cmd: str, **fields: Any) -> Conversation:
+    """Send a run of `cmd` under /bin/sh and leave the response to the case."""
+    conversation = host.connect()
+    conversation.send_json({"op": "run", "shell": "raw", "cmd": cmd, **fields})
+    return conversation
+
+
+def raw_run(cmd: str | None, members: str) -> bytes:
+    """The frame of a run with members in JSON text of the case's own: numbers, say, that json.dumps would write otherwise."""
+    command = "" if cmd is None else f',"cmd":{json.dumps(cmd)}'
+    return frame(protocol.FRAME_JSON, f'{{"op":"run"{command}{members and ","}{members}}}'.encode())
+
+
+def read_lines(conversation: Conversation, count: int, within: float = 5.0) -> list[str]:
+    """The first `count` lines of STDOUT; what else its frames hold is dropped."""
+    end = time.monotonic() + within
+    text = b""
+    while text.count(b"\n") < count:
+        kind, payload = conversation.recv_frame(max(end - time.monotonic(), 0.01), f"{count} lines of output")
+        expect(kind == protocol.FRAME_STDOUT, "a STDOUT frame", (kind, payload[:80]))
+        text += payload
+    return text.decode().splitlines()[:count]
+
+
+def read_pids(conversation: Conversation, count: int = 1) -> list[int]:
+    """The process ids that a command prints first, one a line."""
+    return [int(line) for line in read_lines(conversation, count)]
+
+
+def expect_dead(host: Host, pids: Iterable[int], since: float, limit: float) -> None:
+    """Every process is dead `limit` seconds after `since` at the latest (and SLACK, for a loaded machine)."""
+    end = since + limit + SLACK
+    for pid in pids:
+        if host.witness.wait_dead(pid, max(end - time.monotonic(), 0.01)) is None:
+            raise Violation(f"every process killed within {limit:g} s", f"{pid} runs: {host.witness.process(pid)}")
+
+
+def expect_timeout(answer: Answer, number: float) -> None:
+    """The answer ends with a timeout that carries the number."""
+    terminal = answer.terminal
+    sent = terminal.get("timeout")
+    shape = terminal.get("ok") is True and terminal.get("op") == "timeout" and type(sent) in (int, float)
+    expect(shape and sent == number, f"a timeout frame with {number!r}", terminal)
+
+
+def counted(host: Host, path: str) -> int:
+    """How many of COUNTED_LINES have been written."""
+    return int(host.witness.read(path) or b"0") if host.witness.info(path) else 0
+
+
+def blocked(host: Host, path: str, quiet: float = 0.25) -> int:
+    """Wait until COUNTED_LINES makes no progress for `quiet` seconds: how many lines were written."""
+    seen, since = -1, time.monotonic()
+
+    def stuck() -> bool:
+        nonlocal seen, since
+        now = counted(host, path)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return seen > 0 and time.monotonic() - since >= quiet
+
+    wait_for(stuck, 8, "a command that stops while the host does not read")
+    return seen
+
+
+def numbered(count: int) -> bytes:
+    """What COUNTED_LINES writes."""
+    return b"".join(b"%04095d\n" % number for number in range(count))
+
+
+@contextlib.contextmanager
+def put_away(host: Host, pids: list[int]) -> Iterator[None]:
+    """Whatever happens, kill these processes in the end, which are not the agent's to kill. The list may grow meanwhile."""
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                host.witness.signal(pid, 9)
