@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -54,6 +56,15 @@ def expect_equal(actual: object, expected: object, what: str) -> None:
     """Raise Violation unless both are equal."""
     if actual != expected:
         raise Violation(f"{what}: {short(expected)}", short(actual))
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Say in a violation which of a case's inputs it is about."""
+    try:
+        yield
+    except Violation as error:
+        raise type(error)(f"{error.expected} [{what}]", error.actual) from None
 
 
 @dataclass
