@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
 from guestwire import __version__
 from guestwire.drive import connectable
 from guestwire.drive.connectable import UsageError

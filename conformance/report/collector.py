@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from guestwire import __version__
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from guestwire.judge.outcome import CaseResult
-from guestwire.judge.verdict import Exit, RunVerdict
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+
+from guestwire.judge.outcome import CaseResult
+from guestwire.judge.verdict import Exit, RunVerdict
 
 SHOWN = 40  # failures printed in full; the rest is counted
 
