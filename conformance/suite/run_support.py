@@ -20,8 +20,6 @@ SLACK = 0.5  # seconds a loaded machine may add to each of them
 ROUNDING = 0.01  # seconds a deadline may be early: clocks are read in whole milliseconds
 
 LINE = 4096  # bytes; a pipe takes a write of this size whole or not at all
-# Writes numbered lines of LINE bytes to stdout, and after each of them the number of lines written to the file $1.
-COUNTED_LINES = "i=0; while [ $i -lt %d ]; do printf '%%04095d\\n' $i; i=$((i+1)); echo $i >'%s'; done"
 
 
 def begin(host: Host, cmd: str, **fields: Any) -> Conversation:
@@ -35,6 +33,11 @@ def raw_run(cmd: str | None, members: str) -> bytes:
     """The frame of a run with members in JSON text of the case's own: numbers, say, that json.dumps would write otherwise."""
     command = "" if cmd is None else f',"cmd":{json.dumps(cmd)}'
     return frame(protocol.FRAME_JSON, f'{{"op":"run"{command}{members and ","}{members}}}'.encode())
+
+
+def gate(path: str) -> str:
+    """A command that waits until the case makes the file `path`."""
+    return f"while [ ! -e '{path}' ]; do sleep 0.01; done"
 
 
 def read_lines(conversation: Conversation, count: int, within: float = 5.0) -> list[str]:
@@ -69,18 +72,25 @@ def expect_timeout(answer: Answer, number: float) -> None:
     expect(shape and sent == number, f"a timeout frame with {number!r}", terminal)
 
 
-def counted(host: Host, path: str) -> int:
-    """How many of COUNTED_LINES have been written."""
-    return int(host.witness.read(path) or b"0") if host.witness.info(path) else 0
+def counted_lines(count: int, counter: str) -> str:
+    """A command that writes numbered lines of LINE bytes to stdout, and after each of them a byte to the file `counter`."""
+    step = "printf '%04095d\\n' $i; echo >&3; i=$((i+1))"
+    return f"exec 3>'{counter}'; i=0; while [ $i -lt {count} ]; do {step}; done; exec 3>&-"
 
 
-def blocked(host: Host, path: str, quiet: float = 0.25) -> int:
-    """Wait until COUNTED_LINES makes no progress for `quiet` seconds: how many lines were written."""
+def counted(host: Host, counter: str) -> int:
+    """How many lines counted_lines() has written."""
+    found = host.witness.info(counter)
+    return found.size if found else 0
+
+
+def blocked(host: Host, counter: str, quiet: float = 0.2) -> int:
+    """Wait until counted_lines() makes no progress for `quiet` seconds: how many lines were written."""
     seen, since = -1, time.monotonic()
 
     def stuck() -> bool:
         nonlocal seen, since
-        now = counted(host, path)
+        now = counted(host, counter)
         if now != seen:
             seen, since = now, time.monotonic()
         return seen > 0 and time.monotonic() - since >= quiet
@@ -90,7 +100,7 @@ def blocked(host: Host, path: str, quiet: float = 0.25) -> int:
 
 
 def numbered(count: int) -> bytes:
-    """What COUNTED_LINES writes."""
+    """What counted_lines() writes."""
     return b"".join(b"%04095d\n" % number for number in range(count))
 
 
