@@ -275,6 +275,8 @@ class JsonReader:
 
     def plain(self, start: int, end: int) -> str:
         """The characters of a string between two escapes."""
+        if start == end:
+            return ""
         piece = self.text[start:end]
         if len(piece.translate(None, CONTROLS)) < len(piece):
             raise self.malformed("a raw control character in a string")
@@ -611,7 +613,7 @@ def milliseconds_until(until: float | None) -> int | None:
 # 4 Operations: run
 
 POLL_EXIT = 0.02  # seconds; how often a shell is looked after where there is no pidfd (Python 3.8, Linux before 5.3)
-DEATH = 0.5  # seconds; how long a reply waits for a killed shell to be gone
+DEATH = SECONDS_KILL / 2  # how long a reply waits for a killed shell to be gone
 
 
 class Stream:
@@ -771,8 +773,10 @@ def become(argv: list[bytes], env: dict[bytes, bytes], birth: Birth, out: int, e
     except OSError as error:
         number = error.errno or number
     finally:
-        os.write(report, str(number).encode())
-        os._exit(127)
+        try:
+            os.write(report, str(number).encode())
+        finally:
+            os._exit(127)
 
 
 def run(host: Host, request: Run, birth: Birth) -> str:
@@ -936,11 +940,8 @@ class Target:
             raise failed_call(error, self.what) from None
         try:
             inner = os.open(leaf or b".", os.O_PATH | os.O_DIRECTORY, dir_fd=directory)  # follows a link
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # nothing, or no directory, or a link to such
-                return directory, leaf
-            os.close(directory)
-            raise failed_call(error, self.what) from None
+        except OSError:
+            return directory, leaf  # no directory that we can see, and rename() replaces none
         os.close(directory)
         name = (request.name or b"").rpartition(b"/")[2]
         if name in (b"", b".", b".."):
@@ -1083,8 +1084,10 @@ class Birth:
         if number is None:
             return
         if self.syscall is None:
-            import ctypes
-
+            try:
+                import ctypes
+            except ImportError:  # Python may be built without
+                return
             self.syscall = ctypes.CDLL(None).syscall
         action = disposition.to_bytes(8, sys.byteorder) + bytes(24)  # no flags, no restorer, an empty mask
         for hidden in HIDDEN_SIGNALS:
@@ -1111,7 +1114,7 @@ def open_standard_descriptors() -> None:
         try:
             fcntl.fcntl(fd, fcntl.F_GETFD)
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_RDWR), fd)  # opens as fd itself, the lowest that is free; inheritable
+            os.open(os.devnull, os.O_RDWR)  # as fd itself, the lowest that is free
 
 
 def close_inherited_on_exec() -> None:
@@ -1143,10 +1146,13 @@ def set_signals(on_stop: Callable[[], None], on_child: Callable[[], None], wakeu
 class Log:
     """SRV-LOG: lines that cannot be written at once are lost."""
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(self) -> None:
+        self.quiet = False
         self.fd = 2
-        try:  # a description of our own may be non-blocking without becoming so for whoever shares ours
+
+    def reopen(self) -> None:
+        """A description of our own may be non-blocking without becoming so for whoever shares stderr with us."""
+        try:
             mode = os.fstat(2).st_mode
             if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
                 self.fd = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -1904,7 +1910,7 @@ def main() -> NoReturn:
     sys.stderr = None  # what Python itself would say there could stall: the log alone writes
     close_inherited_on_exec()
     birth = Birth()
-    log = Log(quiet=False)
+    log = Log()
     try:
         options = parse_command_line(sys.argv[1:], birth.environment)
         log.quiet = options.quiet
@@ -1921,6 +1927,7 @@ def main() -> NoReturn:
 def serve(options: Options, birth: Birth, log: Log) -> None:
     inherited = inherited_socket(options.fd) if options.fd is not None else None
     birth.prepare_process()
+    log.reopen()
     desk = Desk(options, birth, log)  # from here on signals are as the agent needs them
     place = UnixPlace(options.unix) if options.unix else None
     if place:
@@ -1932,8 +1939,10 @@ def serve(options: Options, birth: Birth, log: Log) -> None:
     else:
         desk.admit(*inherited)
     try:
+        log.line("serving")
         tell_ready(options, birth, log)
         desk.serve()
+        log.line("stopping")
         desk.stop()
     finally:
         if place:
