@@ -57,7 +57,9 @@ constants: $(VENV) ## regenerate agent/wire/constants.h
 	$(Q).venv/bin/python conformance/spec/generate.py >build/constants.h.new
 	$(Q)mv build/constants.h.new agent/wire/constants.h
 
-setup: $(VENV) $(CJSON_DIR)/cJSON.c $(SYSTEM) ## everything the other targets would set up by themselves
+setup: ## everything the other targets would set up by themselves
+	$(Q)ci/setup packages python cjson test lint
+	+$(Q)$(MAKE) $(if $(V),,-s) $(SYSTEM) $(CJSON_DIR)/cJSON.c $(VENV)
 
 clean: ## drop build/, keep what was downloaded
 	$(Q)rm -rf build

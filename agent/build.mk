@@ -36,7 +36,7 @@ UNIT_PROGRAMS := $(patsubst agent/tests/%.c,build/unit/%,$(sort $(wildcard agent
 
 # $(call variant,NAME,COMPILER AND FLAGS,WHAT MUST BE INSTALLED): an object depends on its flags, so that a changed knob counts.
 define variant
-build/obj/$(1)/%.o: agent/%.c build/obj/$(1)/flags | $(3) $(CJSON_DIR)/cJSON.c
+build/obj/$(1)/%.o: agent/%.c build/obj/$(1)/flags | $(CJSON_DIR)/cJSON.c $(3)
 	$(Q)echo '  CC    $$< ($(1))'
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(2) -MMD -MP -c $$< -o $$@

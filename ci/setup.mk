@@ -3,7 +3,7 @@ SYSTEM_PYTHON := .cache/packages.python
 SYSTEM_TEST := .cache/packages.test
 SYSTEM_LINT := .cache/packages.lint
 SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT)
-LINT_NEEDS := $(VENV) $(SYSTEM_TEST) $(SYSTEM_LINT) $(CJSON_DIR)/cJSON.c
+LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(CJSON_DIR)/cJSON.c $(VENV)
 
 .cache/packages.%: ci/packages.txt
 	$(Q)ci/setup packages $*
