@@ -690,12 +690,15 @@ class Command:
         except OSError:
             pass  # nothing in it that we may signal
 
-    def await_death(self, until: float) -> None:
+    def reap_soon(self, until: float) -> None:
+        """Reap the killed shell, unless it takes too long to die; then that is left to end()."""
         while not self.exited and time.monotonic() < until:
             poll = select.poll()
             if self.pidfd is not None:
                 poll.register(self.pidfd, select.POLLIN)
             self.note(dict(poll.poll(milliseconds_until(self.patience(until)))))
+        if self.exited:
+            self.reap()
 
     def reap(self) -> int:
         """RUN-EXIT: the exit status, or minus the signal."""
@@ -787,9 +790,6 @@ def run(host: Host, request: Run, birth: Birth) -> str:
             exit_code = command.reap()
             host.send_all(control(f'{{"ok":true,"op":"exit","exit_code":{exit_code}}}'))
             return f"exit code {exit_code}"
-        command.await_death(time.monotonic() + DEATH)
-        if command.exited:
-            command.reap()
         host.send_all(control(f'{{"ok":true,"op":"timeout","timeout":{request.timeout_literal}}}'))
         return "timeout"
     finally:
@@ -836,6 +836,7 @@ def send_held(host: Host, command: Command, outgoing: memoryview) -> None:
     a process outside the group may hold them open, and go on writing."""
     command.kill()
     held = [(stream, stream.held()) for stream in command.streams]
+    command.reap_soon(time.monotonic() + DEATH)
     host.send_all(outgoing)
     for stream, left in held:
         while left > 0:
