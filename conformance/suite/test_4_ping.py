@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from guestwire.drive.host import Host
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect, expect_equal
+
+LATE = 0.5  # seconds that a loaded machine may add
 
 
 @case("PING")
@@ -24,3 +30,23 @@ def test_instance_differs_between_processes(host: Host) -> None:
     one, other = host.ping().get("instance"), host.start().ping().get("instance")
     expect(isinstance(one, str) and one, "instance: a string, not empty", one)
     expect(other != one, "another instance in another process", other)
+
+
+@case("PING-ALWAYS", needs="server destructive")
+@pytest.mark.parametrize("work", ["run", "put"])
+def test_ping_while_every_slot_is_busy(host: Host, work: str) -> None:
+    """64 silent commands, or uploads nobody goes on with, and one more of them waiting its turn."""
+    busy = [host.connect() for _ in range(65)]
+    for index, conversation in enumerate(busy):
+        if work == "run":
+            conversation.send_json({"op": "run", "cmd": "echo up; exec sleep 60", "shell": "raw"})
+        else:
+            conversation.send_json({"op": "put_file", "path": f"{host.scratch}/{index}", "size": 1})
+    for conversation in busy[:64] if work == "run" else []:
+        conversation.recv_frame(what="output of 64 commands at once")
+    for _ in range(5):
+        start = time.monotonic()
+        host.ping()
+        expect(time.monotonic() - start <= 1 + LATE, "a pong within 1 s", f"after {time.monotonic() - start:.3f} s")
+    for conversation in busy:
+        conversation.close()

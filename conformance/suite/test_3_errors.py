@@ -1,0 +1,260 @@
+"""Section 3: the shape of errors, their codes, and how failed calls of the kernel are told."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any
+
+import pytest
+
+from guestwire.drive.conversation import Answer
+from guestwire.drive.host import Host, exit_code
+from guestwire.judge.case import case
+from guestwire.judge.outcome import expect
+from guestwire.protocol import FRAME_DATA, FRAME_EOF, FRAME_STDOUT
+
+NOBODY = 65_534
+DENIED_TO_ALL = "/proc/sys/vm/compact_memory"  # write-only, to root too
+
+
+def upload(host: Host, size: int, *frames: tuple[int, bytes]) -> Answer:
+    """A put_file into the scratch directory with these frames behind the request."""
+    conversation = host.connect()
+    conversation.send_json({"op": "put_file", "path": f"{host.scratch}/file", "size": size})
+    for kind, payload in frames:
+        conversation.send_frame(kind, payload)
+    return conversation.answer()
+
+
+def get(host: Host, path: str) -> Answer:
+    """The response to a get_file that has to fail."""
+    return host.ask({"op": "get_file", "path": path})
+
+
+# ---- ERR-SHAPE
+
+
+@case("ERR-SHAPE")
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        pytest.param({"op": "nosuch"}, "unknown_op", id="op"),
+        pytest.param({"v": 2}, "unsupported_version", id="version"),
+        pytest.param({"op": "run"}, "invalid_argument", id="field"),
+        pytest.param({"op": "get_file", "path": "/nowhere"}, "not_found", id="get"),
+        pytest.param({"op": "put_file", "path": "/nowhere/file"}, "not_found", id="put"),
+        pytest.param({"op": "run", "cmd": "x" * 200_000, "shell": "raw"}, "spawn_failed", id="run"),
+    ],
+)
+def test_error(host: Host, request_: dict[str, Any], code: str) -> None:
+    host.error(host.ask(request_), code)
+
+
+@case("ERR-SHAPE", variant="long")
+@pytest.mark.parametrize(
+    "character", ["x", "é", "€", "😀", '"', "\x01"], ids=["1", "2", "3", "4", "escaped", "control"]
+)
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+def test_error_about_something_long(host: Host, character: str, shift: int) -> None:
+    """Whatever of a long name gets into the text, 1,024 bytes are the end, and no character is cut in two."""
+    directory = "/" + ("d" * shift + character * 60) + "/"
+    host.error(get(host, directory + f"{character * 60}/" * 15 + "file"), "not_found")
+    host.error(host.ask({"op": "y" * shift + character * 1_200}), "unknown_op", "unknown op")
+
+
+# ---- ERR-CODE: each code by an error that is there to be had
+
+
+@case("ERR-CODE/malformed", "ERR-CODE/known")
+def test_malformed(host: Host) -> None:
+    conversation = host.connect()
+    conversation.send_frame(FRAME_DATA, b'{"op":"ping"}')
+    host.error(conversation.answer(), "malformed")
+
+
+@case("ERR-CODE/too_large", "ERR-CODE/known")
+@pytest.mark.parametrize(
+    "payload", [b" " * 1_048_577, b'{"a":' + b"[" * 16, b'{"a":[' + b"0," * 5_000], ids=["size", "depth", "values"]
+)
+def test_too_large(host: Host, payload: bytes) -> None:
+    conversation = host.connect()
+    conversation.send_frame(1, payload)
+    host.error(conversation.answer(), "too_large")
+
+
+@case("ERR-CODE/unsupported_version", "ERR-CODE/known")
+def test_unsupported_version(host: Host) -> None:
+    host.error(host.ask({"v": 2, "op": "ping"}), "unsupported_version", "version")
+
+
+@case("ERR-CODE/unknown_op", "ERR-CODE/known")
+def test_unknown_op(host: Host) -> None:
+    host.error(host.ask({"op": "nosuch"}), "unknown_op", "unknown op")
+
+
+@case("ERR-CODE/invalid_argument", "ERR-CODE/known")
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        pytest.param({"op": "run"}, "cmd", id="run"),
+        pytest.param({"op": "get_file"}, "path", id="get"),
+        pytest.param({"op": "put_file", "path": "/nowhere/file", "size": -1}, "size", id="put"),
+    ],
+)
+def test_invalid_argument(host: Host, request_: dict[str, Any], field: str) -> None:
+    host.error(host.ask(request_), "invalid_argument", field)
+
+
+@case("ERR-CODE/spawn_failed", "ERR-CODE/known")
+def test_spawn_failed(host: Host) -> None:
+    host.error(host.run("x" * 200_000), "spawn_failed")
+
+
+@case("ERR-CODE/not_found", "ERR-CODE/known")
+def test_not_found(host: Host) -> None:
+    host.error(get(host, f"{host.scratch}/nothing"), "not_found")
+
+
+@case("ERR-CODE/permission_denied", "ERR-CODE/known")
+def test_permission_denied(host: Host) -> None:
+    host.error(get(host, DENIED_TO_ALL), "permission_denied")
+
+
+@case("ERR-CODE/is_directory", "ERR-CODE/known")
+def test_is_directory(host: Host) -> None:
+    host.error(host.put(host.scratch, b"abc"), "is_directory", "directory")
+
+
+@case("ERR-CODE/not_regular_file", "ERR-CODE/known")
+def test_not_regular_file(host: Host) -> None:
+    host.error(get(host, host.scratch), "not_regular_file")
+
+
+@case("ERR-CODE/no_space", "ERR-CODE/known", needs="start")
+def test_no_space(host: Host) -> None:
+    private = host.start(limits={resource.RLIMIT_FSIZE: (65_536, 65_536)})
+    host.error(private.put(f"{host.scratch}/file", bytes(200_000)), "no_space")
+
+
+@case("ERR-CODE/size_mismatch", "ERR-CODE/known")
+def test_size_mismatch(host: Host) -> None:
+    host.error(upload(host, 3, (FRAME_DATA, b"ab"), (FRAME_EOF, b"")), "size_mismatch")
+    host.error(upload(host, 3, (FRAME_DATA, b"abcd")), "size_mismatch")
+
+
+@case("ERR-CODE/unexpected_frame", "ERR-CODE/known")
+def test_unexpected_frame(host: Host) -> None:
+    host.error(upload(host, 3, (FRAME_DATA, b"ab"), (FRAME_STDOUT, b"c")), "unexpected_frame")
+
+
+@case("ERR-CODE/io_error", "ERR-ERRNO/other", "ERR-CODE/known", needs="root witness")
+def test_io_error(host: Host) -> None:
+    """Nothing can be renamed over a mount point: EBUSY, which no other code stands for."""
+    path = f"{host.scratch}/mounted"
+    host.witness.write(path, b"old")
+    host.witness.mount_over("/etc/passwd", path)
+    terminal = host.error(host.put(path, b"new"), "io_error")
+    host.should("ERR-ERRNO/other", terminal.get("code") == "io_error", "code io_error for EBUSY", terminal)
+
+
+# ---- ERR-ERRNO
+
+
+def told(host: Host, check: str, answer: Answer, code: str) -> None:
+    """An error whose code is this check's matter."""
+    terminal = host.error(answer, code)
+    host.should(f"ERR-ERRNO/{check}", terminal.get("code") == code, f"code {code}", terminal)
+
+
+@case("ERR-ERRNO/not-found", needs="witness")
+@pytest.mark.parametrize("name", ["nothing", "nothing/file", "file/file", "loop", "loop/file", "dangling"])
+def test_enoent_enotdir_eloop(host: Host, name: str) -> None:
+    host.witness.write(f"{host.scratch}/file", b"")
+    host.witness.symlink("loop", f"{host.scratch}/loop")
+    host.witness.symlink("nothing", f"{host.scratch}/dangling")
+    told(host, "not-found", get(host, f"{host.scratch}/{name}"), "not_found")
+    if "/" in name:
+        told(host, "not-found", host.put(f"{host.scratch}/{name}", b"abc"), "not_found")
+
+
+@case("ERR-ERRNO/permission", variant="eacces")
+def test_eacces(host: Host) -> None:
+    told(host, "permission", get(host, DENIED_TO_ALL), "permission_denied")
+
+
+@case("ERR-ERRNO/permission", variant="eacces-user", needs="start root witness")
+def test_eacces_of_a_user(host: Host) -> None:
+    private = host.start(uid=NOBODY)
+    path = f"{host.scratch}/secret"
+    host.witness.write(path, b"secret", mode=0o600)
+    expect(exit_code(private.run(f"cat {path}")) != 0, "the kernel to refuse it", "it does not")
+    told(host, "permission", get(private, path), "permission_denied")
+    told(host, "permission", private.put(f"{host.scratch}/new", b"abc"), "permission_denied")
+
+
+@case("ERR-ERRNO/permission", variant="eperm", needs="start root witness")
+def test_eperm(host: Host) -> None:
+    """In a sticky directory nobody may replace somebody else's file."""
+    private = host.start(uid=NOBODY)
+    directory = f"{host.scratch}/sticky"
+    host.witness.mkdir(directory, 0o1777)
+    host.witness.write(f"{directory}/file", b"old")
+    expect(
+        exit_code(private.run(f"mv -f /dev/null {directory}/file; rm -f {directory}/file")) != 0,
+        "the kernel to refuse it",
+        "it does not",
+    )
+    told(host, "permission", private.put(f"{directory}/file", b"new"), "permission_denied")
+
+
+@case("ERR-ERRNO/permission", variant="erofs", needs="root witness")
+def test_erofs(host: Host) -> None:
+    directory = f"{host.scratch}/readonly"
+    host.witness.mkdir(directory)
+    host.witness.mount_tmpfs(directory, 65_536, readonly=True)
+    told(host, "permission", host.put(f"{directory}/file", b"abc"), "permission_denied")
+
+
+@case("ERR-ERRNO/directory", needs="witness")
+def test_eisdir(host: Host) -> None:
+    host.witness.mkdir(f"{host.scratch}/inner")
+    told(host, "directory", host.put(f"{host.scratch}/inner", b"abc"), "is_directory")
+    told(host, "directory", host.put(host.scratch, b"abc", name="inner"), "is_directory")
+
+
+@case("ERR-ERRNO/space", variant="enospc", needs="root witness destructive")
+def test_enospc(host: Host) -> None:
+    directory = f"{host.scratch}/small"
+    host.witness.mkdir(directory)
+    host.witness.mount_tmpfs(directory, 131_072)
+    told(host, "space", host.put(f"{directory}/file", bytes(400_000)), "no_space")
+
+
+@case("ERR-ERRNO/space", variant="efbig", needs="start")
+def test_efbig(host: Host) -> None:
+    private = host.start(limits={resource.RLIMIT_FSIZE: (65_536, 65_536)})
+    told(host, "space", private.put(f"{host.scratch}/file", bytes(65_537)), "no_space")
+
+
+@case("ERR-ERRNO/name")
+@pytest.mark.parametrize("name", ["n" * 256, "n/" * 2_100], ids=["component", "path"])
+def test_enametoolong(host: Host, name: str) -> None:
+    told(host, "name", get(host, f"{host.scratch}/{name}"), "invalid_argument")
+    told(host, "name", host.put(f"{host.scratch}/{name}", b"abc"), "invalid_argument")
+
+
+@case("ERR-ERRNO/name", variant="base-name")
+def test_enametoolong_of_a_base_name(host: Host) -> None:
+    told(host, "name", host.put(host.scratch, b"abc", name="n" * 256), "invalid_argument")
+
+
+@case("ERR-ERRNO/spawn", needs="start root")
+def test_eagain_of_fork(host: Host) -> None:
+    """A user with too few processes: the agent and at most one worker of its own, or just the agent."""
+    for most in (2, 1):
+        private = host.start(uid=61_234, limits={resource.RLIMIT_NPROC: (most, most)})
+        answer = private.run("true")
+        if answer.terminal.get("op") != "exit":
+            told(host, "spawn", answer, "spawn_failed")
+            return
+    expect(False, "a run that fails for want of processes", answer.terminal)
