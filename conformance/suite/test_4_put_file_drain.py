@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ MIB = 1 << 20
 DATA = content(MIB)
 
 # A request that cannot succeed, however its upload goes on: fields (with a path below the scratch directory), code, substring.
-HOPELESS = {
+HOPELESS: dict[str, tuple[dict[str, Any], str, str]] = {
     "missing-directory": ({"path": "missing/file"}, "not_found", ""),
     "directory": ({"path": "."}, "is_directory", "directory"),
     "path": ({"path": 1}, "invalid_argument", "path"),
@@ -44,7 +45,7 @@ BAD_PATHS = ["missing-directory", "directory"]
 BAD_FIELDS = ["path", "name", "mode"]
 
 
-def hopeless(host: Host, name: str, size: int) -> tuple[dict[str, object], str, str]:
+def hopeless(host: Host, name: str, size: int) -> tuple[dict[str, Any], str, str]:
     """The request, and the code and substring of its error."""
     fields, code, contains = HOPELESS[name]
     path = fields["path"]
