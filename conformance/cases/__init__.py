@@ -33,11 +33,8 @@ def tables(file: str) -> dict[str, dict[str, bytes]]:
     """The tables of FILE.toml: table's name to entry's name to payload."""
     content = tomllib.loads((FOLDER / f"{file}.toml").read_text(encoding="utf-8"))
     return {
-        name: {entry: b"".join(map(_part, [value] if isinstance(value, str) else value)) for entry, value in table.items()}
+        name: {
+            entry: b"".join(map(_part, [value] if isinstance(value, str) else value)) for entry, value in table.items()
+        }
         for name, table in content.items()
     }
-
-
-def topics(file: str, check: str) -> list[str]:
-    """The topics a file has for a check."""
-    return [name.partition(":")[2] for name in tables(file) if name.partition(":")[0] == check]
