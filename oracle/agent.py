@@ -804,9 +804,9 @@ def stream_output(host: Host, command: Command, deadline: float | None) -> bool:
     outgoing = memoryview(b"")
     while outgoing or command.streams or not command.exited:
         until = deadline
-        if not command.ended():
-            host.progress = time.monotonic()  # a stall counts from the command's end
-            if deadline is not None and host.progress >= deadline:
+        ended = command.ended()
+        if not ended:
+            if deadline is not None and time.monotonic() >= deadline:
                 send_held(host, command, outgoing)
                 return False
         elif outgoing:
@@ -817,6 +817,8 @@ def stream_output(host: Host, command: Command, deadline: float | None) -> bool:
                 raise
         ready = host.wait(select.POLLOUT if outgoing else 0, command.interest(not outgoing), command.patience(until))
         command.note(ready)
+        if not ended:
+            host.progress = time.monotonic()  # a stall counts from the command's end
         if outgoing:
             outgoing = outgoing[host.send_some(outgoing) :]
             continue
@@ -837,6 +839,7 @@ def send_held(host: Host, command: Command, outgoing: memoryview) -> None:
     command.kill()
     held = [(stream, stream.held()) for stream in command.streams]
     command.reap_soon(time.monotonic() + DEATH)
+    host.progress = time.monotonic()
     host.send_all(outgoing)
     for stream, left in held:
         while left > 0:
@@ -1364,8 +1367,8 @@ class Desk:
                 self.flush(connection)
             elif connection.fd in self.queued:
                 self.ask(connection)
-            elif not connection.sock.recv_into(self.scratch, 0, socket.MSG_DONTWAIT):
-                self.close(connection)  # it has lingered long enough
+            elif not connection.sock.recv_into(self.scratch, 0, socket.MSG_DONTWAIT):  # lingering
+                self.close(connection)
         except BlockingIOError:
             pass
         except (OSError, MemoryError) as error:
@@ -1486,6 +1489,10 @@ class Desk:
         for table in (self.paused, self.replying, self.queued, self.half_closed, self.working, self.lingering):
             table.pop(connection.fd, None)
         del self.connections[connection.fd]
+        try:  # a child between fork and exec holds a copy, which would go on reporting events under this number
+            self.epoll.unregister(connection.fd)
+        except OSError:
+            pass  # it comes from a worker
         connection.sock.close()
         self.accept_at = 0.0
 
@@ -1919,8 +1926,8 @@ def main() -> NoReturn:
     except Fatal as fatal:
         log.fatal(fatal.text)
         os._exit(fatal.status)
-    except OSError as error:  # no descriptor for the desk itself, say
-        log.fatal(f"cannot start: {error}")
+    except Exception as error:  # no descriptor for the desk itself, say
+        log.fatal(f"cannot serve: {type(error).__name__}: {error}")
         os._exit(1)
     os._exit(0)  # without Python's farewell, which would wait for a worker in a blocking call
 
