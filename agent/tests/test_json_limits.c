@@ -39,45 +39,43 @@ static void refuses_duplicate_names(void **state)
         assert_bad(duplicates[i].text, strlen(duplicates[i].text), JSON_MALFORMED, duplicates[i].offset, "duplicate");
 }
 
-/* `opening` nested levels below the outer object, of alternating kinds, then `middle`, then as many closing brackets.
- */
-static char *nested(size_t levels, const char *middle, size_t *opening)
+/* `levels` levels, arrays and objects in turn, with `middle` in the last, which stands at *middle_at. */
+static char *nested(size_t levels, const char *middle, size_t *middle_at)
 {
-    char *text = calloc(1, 32 * levels + strlen(middle) + 64);
+    char *text = malloc(6 * levels + strlen(middle) + 1);
+    char *at = text;
 
     assert_non_null(text);
-    strcat(text, "{\"a\":");
-    for (size_t i = 1; i < levels; i++)
-        strcat(text, i % 2 == 1 ? "[" : "{\"a\":");
-    *opening = strlen(text);
-    strcat(text, middle);
-    for (size_t i = levels - 1; i > 0; i--)
-        strcat(text, i % 2 == 1 ? "]" : "}");
-    strcat(text, "}");
+    for (size_t i = 0; i < levels; i++)
+        at = stpcpy(at, i % 2 == 0 ? "{\"a\":" : "[");
+    *middle_at = (size_t)(at - text);
+    at = stpcpy(at, middle);
+    for (size_t i = levels; i > 0; i--)
+        at = stpcpy(at, i % 2 == 1 ? "}" : "]");
     return text;
 }
 
 static void depth_is_limited(void **state)
 {
-    size_t opening;
-    char *text = nested(LIMIT_JSON_DEPTH, "1", &opening);
+    size_t middle_at;
+    char *text = nested(LIMIT_JSON_DEPTH, "1", &middle_at);
 
     (void)state;
     assert_good(text, strlen(text));
     free(text);
-    text = nested(LIMIT_JSON_DEPTH, "[]", &opening);
-    assert_bad(text, strlen(text), JSON_TOO_LARGE, opening, "16 levels");
+    text = nested(LIMIT_JSON_DEPTH, "[]", &middle_at);
+    assert_bad(text, strlen(text), JSON_TOO_LARGE, middle_at, "16 levels");
     free(text);
-    text = nested(LIMIT_JSON_DEPTH, "{}", &opening);
-    assert_bad(text, strlen(text), JSON_TOO_LARGE, opening, "16 levels");
+    text = nested(LIMIT_JSON_DEPTH, "{}", &middle_at);
+    assert_bad(text, strlen(text), JSON_TOO_LARGE, middle_at, "16 levels");
     free(text);
-    text = nested(LIMIT_JSON_DEPTH, "[x", &opening); /* too deep before it is malformed */
-    assert_bad(text, strlen(text), JSON_TOO_LARGE, opening, "16 levels");
+    text = nested(LIMIT_JSON_DEPTH, "[x", &middle_at); /* too deep before it is malformed */
+    assert_bad(text, strlen(text), JSON_TOO_LARGE, middle_at, "16 levels");
     free(text);
-    text = nested(LIMIT_JSON_DEPTH, "x[", &opening); /* and the other way round */
-    assert_bad(text, strlen(text), JSON_MALFORMED, opening, "value");
+    text = nested(LIMIT_JSON_DEPTH, "x[", &middle_at); /* and the other way round */
+    assert_bad(text, strlen(text), JSON_MALFORMED, middle_at, "value");
     free(text);
-    text = nested(100000, "1", &opening);
+    text = nested(100000, "1", &middle_at);
     assert_int_equal(judge(text, strlen(text)).verdict, JSON_TOO_LARGE);
     free(text);
     /* levels closed again do not count */
