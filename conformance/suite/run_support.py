@@ -13,6 +13,9 @@ from guestwire.drive.conversation import Answer, Conversation, frame
 from guestwire.drive.host import Host, wait_for
 from guestwire.judge.outcome import Violation, expect
 
+# Prints four process ids: its own, and those of a child, of a shell below it and of that shell's child. Then it says nothing.
+FAMILY = "echo $$; sleep 60 & echo $!; sh -c 'echo $$; sleep 60 & echo $!; wait' & wait"
+
 KILL_TIME = 1.0  # seconds, RUN-TIMEOUT and RUN-HANGUP: from the deadline or the hang-up to SIGKILL
 REPLY_TIME = 1.0  # seconds, RUN-TIMEOUT: from the kill to the end of the response
 PROMPT = 1.0  # seconds for what the contract wants at once
@@ -35,25 +38,38 @@ def raw_run(cmd: str | None, members: str) -> bytes:
     return frame(protocol.FRAME_JSON, f'{{"op":"run"{command}{members and ","}{members}}}'.encode())
 
 
-def gate(path: str) -> str:
-    """A command that waits until the case makes the file `path`."""
-    return f"while [ ! -e '{path}' ]; do sleep 0.01; done"
+def gate(path: str, meanwhile: str = ":") -> str:
+    """A command that waits until the case makes the file `path`, and does something all the while."""
+    return f"while [ ! -e '{path}' ]; do {meanwhile}; sleep 0.01; done"
 
 
 def read_lines(conversation: Conversation, count: int, within: float = 5.0) -> list[str]:
-    """The first `count` lines of STDOUT; what else its frames hold is dropped."""
+    """The first `count` lines of STDOUT; what else comes until then is dropped."""
     end = time.monotonic() + within
     text = b""
     while text.count(b"\n") < count:
         kind, payload = conversation.recv_frame(max(end - time.monotonic(), 0.01), f"{count} lines of output")
-        expect(kind == protocol.FRAME_STDOUT, "a STDOUT frame", (kind, payload[:80]))
-        text += payload
+        expect(kind != protocol.FRAME_JSON, "output", payload)
+        text += payload if kind == protocol.FRAME_STDOUT else b""
     return text.decode().splitlines()[:count]
 
 
 def read_pids(conversation: Conversation, count: int = 1) -> list[int]:
     """The process ids that a command prints first, one a line."""
     return [int(line) for line in read_lines(conversation, count)]
+
+
+def pid_in(host: Host, path: str) -> int:
+    """The process id that a command writes to a file, for a host that reads nothing."""
+    return int(wait_for(lambda: host.witness.info(path) and host.witness.read(path), 5, "a process id in a file"))
+
+
+def read_pid_and_rest(conversation: Conversation) -> tuple[int, bytes]:
+    """The process id that a command prints first, and what else came in its frame."""
+    kind, payload = conversation.recv_frame(5, "a process id")
+    expect(kind == protocol.FRAME_STDOUT, "a STDOUT frame", (kind, payload[:80]))
+    pid, _, rest = payload.partition(b"\n")
+    return int(pid), rest
 
 
 def expect_dead(host: Host, pids: Iterable[int], since: float, limit: float) -> None:
