@@ -1,0 +1,141 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/desk_parts.h"
+#include "wire/reply.h"
+
+/* Reads in one turn, so that a host that sends without end does not keep the others waiting. */
+#define READ_BATCH 16
+
+static bool is_kept(const struct frame_decoder *decoder)
+{
+    return decoder->header.type == FRAME_JSON && decoder->header.length <= LIMIT_CONTROL_PAYLOAD;
+}
+
+static void reply_error_and_end(struct connection *connection, const struct wire_error *error)
+{
+    uint8_t bytes[REPLY_ROOM];
+
+    log_event(connection->desk->setup->log, "request refused: ", wire_code_name(error->code), NULL);
+    desk_reply(connection, bytes, reply_error(bytes, error));
+}
+
+static void reply_pong_and_end(struct connection *connection)
+{
+    uint8_t bytes[REPLY_ROOM];
+
+    desk_reply(connection, bytes, reply_pong(bytes, AGENT_VERSION, connection->desk->setup->instance));
+}
+
+static void queue(struct connection *connection, const struct request *request)
+{
+    connection->request = malloc(sizeof *request);
+    if (connection->request == NULL) {
+        desk_close(connection);
+        return;
+    }
+    memcpy(connection->request, request, sizeof *request);
+    desk_queue(connection);
+}
+
+/* The first frame is whole (CONV-FIRST: judged by type, then size, then content). */
+static void judge(struct connection *connection)
+{
+    const struct frame_header header = connection->decoder.header;
+    struct request request;
+
+    if (header.type != FRAME_JSON) {
+        struct wire_error error = {.code = WIRE_OK};
+
+        wire_fail(&error, WIRE_MALFORMED, "the first frame is not JSON", NULL);
+        reply_error_and_end(connection, &error);
+        return;
+    }
+    request_parse(&request, (const char *)connection->payload, header.length);
+    memory_release(connection);
+    connection->weight = header.length;
+    if (request.error.code != WIRE_OK && !request.drain) {
+        reply_error_and_end(connection, &request.error);
+    } else if (request.op == REQUEST_PING) {
+        reply_pong_and_end(connection);
+    } else {
+        queue(connection, &request);
+        return;
+    }
+    request_clear(&request);
+}
+
+/* Take one read's bytes. Return: true if the frame is whole, or the connection closed. */
+static bool take(struct connection *connection, const uint8_t *bytes, size_t count)
+{
+    size_t consumed;
+
+    for (;;) {
+        switch (frame_decode(&connection->decoder, bytes, count, &consumed)) {
+        case FRAME_MORE:
+            return false;
+        case FRAME_HEADER_READY:
+            break;
+        case FRAME_PAYLOAD:
+            if (is_kept(&connection->decoder))
+                connection->have += (uint32_t)consumed;
+            break;
+        case FRAME_END:
+            judge(connection);
+            return true;
+        case FRAME_ERROR:
+            log_event(connection->desk->setup->log, "closed: a frame over the length limit", NULL);
+            desk_close(connection);
+            return true;
+        }
+        bytes += consumed;
+        count -= consumed;
+    }
+}
+
+/* Read as much as the frame still wants and there is room for: never beyond the request, so that a worker finds an upload in the
+ * socket, whole. Return: as recv(). */
+static ssize_t receive(struct connection *connection, uint8_t *header, const uint8_t **at)
+{
+    const struct sys *sys = connection->desk->sys;
+    const size_t wanted = frame_wants(&connection->decoder);
+    const size_t room = connection->capacity - connection->have;
+
+    if (connection->decoder.have < LIMIT_FRAME_HEADER) {
+        *at = header;
+        return sys->recv(connection->fd, header, wanted, 0);
+    }
+    *at = connection->payload + connection->have;
+    if (!is_kept(&connection->decoder))
+        return stream_discard(sys, connection->fd, wanted);
+    return sys->recv(connection->fd, connection->payload + connection->have, wanted < room ? wanted : room, 0);
+}
+
+static bool is_full(const struct connection *connection)
+{
+    return connection->decoder.have == LIMIT_FRAME_HEADER && is_kept(&connection->decoder) &&
+           connection->have == connection->capacity;
+}
+
+void desk_read(struct connection *connection)
+{
+    for (int i = 0; i < READ_BATCH; i++) {
+        uint8_t header[LIMIT_FRAME_HEADER];
+        const uint8_t *at;
+        ssize_t got;
+
+        if (is_full(connection) && !memory_grow(connection))
+            return;
+        got = receive(connection, header, &at);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (got <= 0) {
+            desk_close(connection); /* CONV-FIRST: without a word */
+            return;
+        }
+        if (take(connection, at, (size_t)got))
+            return;
+    }
+    desk_watch(connection, EPOLLIN);
+}

@@ -1,0 +1,212 @@
+#include "guest/get_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "guest/clock.h"
+#include "guest/transfer.h"
+#include "wire/frame.h"
+#include "wire/reply.h"
+#include "wire/text.h"
+
+/* A file that calls itself readable and then has nothing is asked again after this. */
+#define FILE_PAUSE (50 * CLOCK_MILLISECOND)
+
+struct download {
+    const struct stream *stream;
+    struct transfer transfer;
+    int file;
+    struct stat status;
+    bool half_closed;
+};
+
+/* Open what O_PATH has shown to be a regular file, and nothing else: through /proc, so that a path swapped meanwhile does not
+ * matter. Return: the descriptor, or -1 with errno. */
+static int reopen(const struct sys *sys, int seen, const char *path, const struct stat *status)
+{
+    const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+    char name[32];
+    struct text text = text_in(name, sizeof name);
+    struct stat now;
+    int fd;
+
+    text_add(&text, "/proc/self/fd/");
+    text_add_int(&text, seen);
+    fd = sys->open(AT_FDCWD, name, flags, 0);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    /* No /proc: by the path again. Should it have been swapped in between, this opens the other file, but never waits for it. */
+    fd = sys->open(AT_FDCWD, path, flags, 0);
+    if (fd >= 0 && sys->stat(fd, &now) == 0 && now.st_dev == status->st_dev && now.st_ino == status->st_ino)
+        return fd;
+    if (fd >= 0)
+        sys->close(fd);
+    errno = ENOENT;
+    return -1;
+}
+
+static bool open_file(struct download *download, const char *path, struct wire_error *error)
+{
+    const struct sys *sys = download->stream->sys;
+    const int seen = sys->open(AT_FDCWD, path, O_PATH, 0);
+
+    if (seen < 0)
+        return wire_fail_errno(error, errno, path);
+    if (sys->stat(seen, &download->status) != 0)
+        wire_fail_errno(error, errno, path);
+    else if (!S_ISREG(download->status.st_mode))
+        wire_fail(error, WIRE_NOT_REGULAR_FILE, path, ": not a regular file", NULL);
+    else if ((download->file = reopen(sys, seen, path, &download->status)) < 0)
+        wire_fail_errno(error, errno, path);
+    sys->close(seen);
+    return error->code == WIRE_OK;
+}
+
+/* GET-WAIT. Return: ENDING_OK when the file may be tried again. */
+static enum ending wait_for_file(struct download *download, int64_t deadline, bool pause)
+{
+    const struct stream *stream = download->stream;
+    const short events = download->half_closed ? 0 : POLLRDHUP;
+    const int64_t tick = clock_after(stream->sys->now(), FILE_PAUSE);
+    const bool ticks = pause || download->half_closed;
+    const enum ending waited =
+        stream_wait(stream, events, pause ? -1 : download->file, ticks ? clock_earlier(tick, deadline) : deadline);
+
+    if (waited == ENDING_STOPPED)
+        return waited;
+    if (stream_hung_up(stream->sys, stream->fd))
+        return ENDING_GONE;
+    if (stream->sys->now() >= deadline)
+        return ENDING_STALLED;
+    download->half_closed = true; /* or merely the file: then asking by timer does no harm */
+    return ENDING_OK;
+}
+
+/* Read up to a chunk into the pipe, or into the buffer where there is no pipe. Return: as read(). */
+static ssize_t read_chunk(struct download *download)
+{
+    const struct sys *sys = download->stream->sys;
+    struct transfer *transfer = &download->transfer;
+
+    if (transfer->pipe[1] >= 0) {
+        const ssize_t got = sys->splice(download->file, transfer->pipe[1], LIMIT_CHUNK);
+
+        if (got >= 0 || errno != EINVAL)
+            return got;
+        transfer_close_pipe(transfer); /* a file that cannot be spliced */
+    }
+    if (transfer_buffer(transfer) == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return sys->read(download->file, transfer->buffer, LIMIT_CHUNK);
+}
+
+/* Return: ENDING_OK with *got bytes ready, 0 at the end of the file. */
+static enum ending next_chunk(struct download *download, size_t *got)
+{
+    const struct stream *stream = download->stream;
+    int64_t deadline = 0;
+    bool pause = false;
+
+    for (;;) {
+        const ssize_t count = read_chunk(download);
+
+        if (count >= 0) {
+            *got = (size_t)count;
+            return ENDING_OK;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return ENDING_BROKEN; /* GET-BROKEN */
+        if (deadline == 0)
+            deadline = clock_after(stream->sys->now(), stream->io_timeout);
+        const enum ending waited = wait_for_file(download, deadline, pause);
+
+        if (waited != ENDING_OK)
+            return waited;
+        pause = !pause;
+    }
+}
+
+/* Send `length` bytes out of the pipe. */
+static enum ending send_pipe(struct download *download, size_t length)
+{
+    const struct stream *stream = download->stream;
+    bool late = false;
+
+    while (length > 0) {
+        const ssize_t sent = stream->sys->splice(download->transfer.pipe[0], stream->fd, length);
+
+        if (sent > 0) {
+            length -= (size_t)sent;
+            late = false;
+            continue;
+        }
+        if (sent == 0 || (errno != EAGAIN && errno != EINTR))
+            return ENDING_GONE;
+        if (late)
+            return ENDING_STALLED;
+        const int64_t deadline = clock_after(stream->sys->now(), stream->io_timeout);
+        const enum ending waited = stream_wait(stream, POLLOUT, -1, deadline);
+
+        if (waited == ENDING_STOPPED)
+            return waited;
+        late = waited == ENDING_STALLED;
+    }
+    return ENDING_OK;
+}
+
+/* GET-EXACT: a frame announces only what has been read. */
+static enum ending send_chunk(struct download *download, size_t length)
+{
+    const struct frame_header header = {.type = FRAME_DATA, .length = (uint32_t)length};
+    uint8_t bytes[LIMIT_FRAME_HEADER];
+    enum ending ending;
+
+    frame_encode_header(bytes, header);
+    ending = stream_send(download->stream, bytes, sizeof bytes, MSG_MORE);
+    if (ending != ENDING_OK)
+        return ending;
+    if (download->transfer.pipe[0] >= 0)
+        return send_pipe(download, length);
+    return stream_send(download->stream, download->transfer.buffer, length, 0);
+}
+
+static enum ending send_file(struct download *download)
+{
+    uint8_t bytes[REPLY_ROOM];
+    const struct stat *status = &download->status;
+    enum ending ending =
+        stream_send(download->stream, bytes, reply_file(bytes, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size), 0);
+
+    while (ending == ENDING_OK) {
+        size_t got;
+
+        ending = next_chunk(download, &got);
+        if (ending == ENDING_OK && got == 0)
+            return stream_send(download->stream, bytes, reply_eof(bytes), 0);
+        if (ending == ENDING_OK)
+            ending = send_chunk(download, got);
+    }
+    return ending;
+}
+
+enum ending get_file_serve(const struct stream *stream, const struct request *request)
+{
+    struct download download = {.stream = stream, .file = -1};
+    struct wire_error error = {.code = WIRE_OK};
+    enum ending ending;
+
+    if (!open_file(&download, request->path, &error)) {
+        uint8_t bytes[REPLY_ROOM];
+
+        return stream_send(stream, bytes, reply_error(bytes, &error), 0);
+    }
+    transfer_open(&download.transfer, stream->sys);
+    ending = send_file(&download);
+    transfer_close(&download.transfer);
+    stream->sys->close(download.file);
+    return ending;
+}

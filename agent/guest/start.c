@@ -1,0 +1,104 @@
+#include "guest/start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+
+#include "guest/child.h"
+#include "wire/text.h"
+
+#define OOM_PATH "/proc/self/oom_score_adj"
+#define OOM_LEAST (-1000)
+#define OOM_STEP 100
+
+static void set_signals(void)
+{
+    /* The kernel's own word on a fault is worth more than surviving it. */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t mask;
+
+    child_unignore_signals();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* PUT-FULL */
+    sigfillset(&mask);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&mask, faults[i]);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
+/* Descriptors 0 to 2 stay open for good, so that no other descriptor of the agent's ever gets such a number. */
+static void open_standard(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+            open("/", O_RDONLY | O_DIRECTORY); /* no /dev yet */
+}
+
+static void mark_close_on_exec(void)
+{
+    struct rlimit limit;
+
+    if (syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    for (rlim_t fd = 3; fd < limit.rlim_cur && fd < 65536; fd++) /* Linux before 5.11 */
+        fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+}
+
+static void raise_files(struct origin *origin)
+{
+    struct rlimit raised;
+
+    if (getrlimit(RLIMIT_NOFILE, &origin->files) != 0 || origin->files.rlim_cur == origin->files.rlim_max)
+        return;
+    raised = (struct rlimit){.rlim_cur = origin->files.rlim_max, .rlim_max = origin->files.rlim_max};
+    origin->files_raised = setrlimit(RLIMIT_NOFILE, &raised) == 0;
+}
+
+/* Without the capability only a part of the way down is allowed, and the kernel does not say how far. */
+static void lower_oom_score(struct origin *origin)
+{
+    const int fd = open(OOM_PATH, O_RDWR | O_CLOEXEC);
+    ssize_t length;
+    int now;
+
+    if (fd < 0)
+        return;
+    length = read(fd, origin->oom_score, sizeof origin->oom_score - 1);
+    now = length > 0 ? atoi(origin->oom_score) : OOM_LEAST;
+    for (int score = OOM_LEAST; score < now && !origin->oom_lowered; score += OOM_STEP) {
+        char digits[16];
+        struct text text = text_in(digits, sizeof digits);
+
+        text_add_int(&text, score);
+        origin->oom_lowered = pwrite(fd, digits, text.length, 0) > 0;
+    }
+    close(fd);
+}
+
+void start_process(struct origin *origin)
+{
+    *origin = (struct origin){.files_raised = false};
+    set_signals();
+    open_standard();
+    mark_close_on_exec();
+    raise_files(origin);
+    lower_oom_score(origin);
+}
+
+int start_signals(void)
+{
+    sigset_t watched;
+
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
+    sigaddset(&watched, SIGCHLD);
+    return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
