@@ -267,8 +267,10 @@ def test_silent_file_ends_with_the_host(host: Host) -> None:
 
     def given_back() -> bool:
         if host.transport == "fd-conn":
-            return host.witness.wait(pid, 0.01) == 0
-        return bool(host.witness.counts(pid)[0] <= before[0] - 2)  # the connection and the file
+            ended: int | None = host.witness.wait(pid, 0.01)
+            return ended == 0
+        held: int = host.witness.counts(pid)[0]
+        return held <= before[0] - 2  # the connection and the file
 
     wait_for(given_back, 2.0, "descriptors given back once the host is gone")
 
