@@ -13,7 +13,7 @@ from guestwire.judge.case import case
 from guestwire.judge.outcome import expect, expect_equal
 from guestwire.protocol import CHUNK_SIZE, FRAME_DATA, FRAME_EOF, FRAME_JSON
 
-LATE = 0.75  # seconds that a loaded machine may add to a timeout; a process may have to be started first
+LATE = 2.0  # seconds that a loaded machine may add to a timeout
 
 
 def answer_to(host: Host, request: dict[str, Any], data: bytes = b"") -> Answer:
@@ -88,27 +88,23 @@ def test_host_that_goes_on_sending(host: Host, request_: dict[str, Any]) -> None
 
 
 @case("CONV-LINGER/timeout", needs="start")
-@pytest.mark.parametrize("how", ["dripping", "silent"])
-def test_lingering_ends(host: Host, how: str) -> None:
-    limit = 0.5
+def test_lingering_ends(host: Host) -> None:
+    """Both of a host that is silent and of one that goes on sending."""
+    limit = 0.4
     private = host.start("--linger-timeout", str(limit))
-    before = time.monotonic()
-    conversation = private.connect()
-    conversation.send_json({"op": "ping"})
-    conversation.recv_json()
-    conversation.end_of_stream()
+    silent, dripping = private.connect(), private.connect()
+    start = time.monotonic()
+    for conversation in (silent, dripping):
+        conversation.send_json({"op": "ping"})
+    for conversation in (silent, dripping):
+        conversation.recv_json()
+        conversation.end_of_stream()
     after = time.monotonic()
-    if how == "silent":
-        time.sleep(limit + LATE)
-        expect(conversation.gone(), f"closed {limit:g} s after the response", "open")
-        conversation.close()
-        return
-    conversation.wait_gone(limit + LATE)
-    expect(
-        time.monotonic() - before >= limit * 0.95,
-        f"open for {limit:g} s",
-        f"closed {time.monotonic() - after:.3f} s later",
-    )
+    while (now := time.monotonic()) < start + limit * 0.95:
+        expect(not dripping.gone(), f"open for {limit:g} s", f"closed after {now - start:.3f} s")
+        time.sleep(0.02)
+    for conversation in (silent, dripping):
+        conversation.wait_gone(after + limit + LATE - time.monotonic())
 
 
 @case("CONV-LINGER/end", needs="server start witness")
@@ -170,9 +166,8 @@ def test_half_close_error(host: Host, request_: dict[str, Any], code: str) -> No
 
 
 @case("CONV-HALFCLOSE/run")
-@pytest.mark.parametrize("shell", ["raw", "login"])
-def test_half_close_silent_run(host: Host, shell: str) -> None:
-    answer = answer_to(host, {"op": "run", "cmd": "sleep 0.4; printf late; exit 3", "shell": shell})
+def test_half_close_silent_run(host: Host) -> None:
+    answer = answer_to(host, {"op": "run", "cmd": "sleep 0.3; printf late; exit 3", "shell": "raw"})
     expect_equal((answer.stdout, exit_code(answer)), (b"late", 3), "output and exit code")
 
 
@@ -196,7 +191,7 @@ def test_half_close_while_the_command_runs(host: Host) -> None:
 def test_half_close_before_its_turn(host: Host) -> None:
     private = host.start("--max-requests", "1")
     first = private.connect()
-    first.send_json({"op": "run", "cmd": "echo up; sleep 0.4", "shell": "raw"})
+    first.send_json({"op": "run", "cmd": "echo up; sleep 0.3", "shell": "raw"})
     first.recv_frame(what="the first command's output")
     answer = answer_to(private, {"op": "run", "cmd": "printf second", "shell": "raw"})
     expect_equal((answer.stdout, exit_code(answer)), (b"second", 0), "output and exit code")

@@ -50,7 +50,7 @@ def test_error(host: Host, request_: dict[str, Any], code: str) -> None:
     host.error(host.ask(request_), code)
 
 
-@case("ERR-SHAPE", variant="long")
+@case("ERR-SHAPE", variant="long", transports=("unix",))
 @pytest.mark.parametrize(
     "character", ["x", "é", "€", "😀", '"', "\x01"], ids=["1", "2", "3", "4", "escaped", "control"]
 )
