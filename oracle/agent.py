@@ -1257,19 +1257,25 @@ class Desk:
     def serve(self) -> None:
         """Until SIGTERM or SIGINT, or, without a listener, until the one conversation is over."""
         while not self.stopping and (self.listener or self.connections):
-            for fd, _ in self.epoll.poll(self.patience()):
-                if fd == self.wake_read:
-                    self.drain_wakeups()
-                elif fd == self.listener_fd:
-                    self.accept()
-                elif fd in self.connections:
-                    self.attend(self.connections[fd])
-            self.take_back()
-            self.expire()
-            self.resume_reading()
-            self.start_work()
-            self.listen_again()
-            self.reap_orphans()
+            try:
+                self.turn()
+            except MemoryError:  # SRV-SURVIVE: others may free some
+                time.sleep(RETRY)
+
+    def turn(self) -> None:
+        for fd, _ in self.epoll.poll(self.patience()):
+            if fd == self.wake_read:
+                self.drain_wakeups()
+            elif fd == self.listener_fd:
+                self.accept()
+            elif fd in self.connections:
+                self.attend(self.connections[fd])
+        self.take_back()
+        self.expire()
+        self.resume_reading()
+        self.start_work()
+        self.listen_again()
+        self.reap_orphans()
 
     def patience(self) -> float | None:
         """Seconds until the next deadline."""
