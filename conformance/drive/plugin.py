@@ -225,6 +225,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     made.release()
     if request.node.stash[RESULT].outcome != Outcome.PASS:
         row.discard()
+        row.witness.strays()  # what a failed case left behind is not the next one's
 
 
 def _check_running(case: Case, config: pytest.Config) -> None:
