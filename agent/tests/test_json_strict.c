@@ -172,6 +172,8 @@ static const struct {
     {"{\"a\":\"\\uD800uDC00\"}", 6, "surrogate"},
     {"{\"a\":\"\\uD800\\uDC00\\uDC00\"}", 18, "surrogate"},
     {"{\"a\":\"\\uD800\\uDCzz\"}", 16, "hexadecimal"},
+    {"{\"a\":\"\\uD800\\uDCzz\x01\"}", 16, "hexadecimal"},
+    {"{\"a\":\"\\uDC00\\uDC00\"}", 6, "surrogate"},
     {"{\"\\uD800\":1}", 2, "surrogate"},
     /* UTF-8 */
     {"{\"a\":\"\x80\"}", 6, "UTF-8"},

@@ -141,6 +141,21 @@ static void timeout_may_be_long(void **state)
     free(json);
 }
 
+static void reads_all_fields_of_one_request(void **state)
+{
+    struct request request = parse_good(
+        "{\"env\":{\"A\":1},\"timeout\":3,\"v\":1,\"shell\":\"raw\",\"op\":\"run\",\"cmd\":\"x\"}", REQUEST_RUN);
+
+    (void)state;
+    assert_string_equal(request.cmd, "x");
+    assert_true(request.raw);
+    assert_true(request.timeout == 3);
+    assert_string_equal(request.timeout_text, "3");
+    assert_string_equal(request.env[0], "A=1");
+    assert_null(request.env[1]);
+    request_clear(&request);
+}
+
 static void reads_env(void **state)
 {
     static const char *const expected[] = {"A=b",
@@ -248,6 +263,7 @@ int main(void)
         cmocka_unit_test(reads_shell),
         cmocka_unit_test(reads_timeout),
         cmocka_unit_test(timeout_may_be_long),
+        cmocka_unit_test(reads_all_fields_of_one_request),
         cmocka_unit_test(reads_env),
         cmocka_unit_test(refuses_a_bad_env),
         cmocka_unit_test(env_may_be_large),
