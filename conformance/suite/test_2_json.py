@@ -43,9 +43,9 @@ def judge(host: Host, table: Table, chunking: str) -> None:
         except Violation as error:
             wrong[entry] = error
     if wrong:
-        entry, error = next(iter(wrong.items()))
+        entry, first = next(iter(wrong.items()))
         others = f" (and so for {len(wrong)} entries: {', '.join(wrong)})" if len(wrong) > 1 else ""
-        raise Violation(f"{error.expected} [{entry}]", error.actual + others)
+        raise Violation(f"{first.expected} [{entry}]", first.actual + others)
 
 
 def ordered(code: object, expected: str) -> None:
