@@ -192,7 +192,6 @@ static enum ending look(struct run *run, bool moved)
             run->outputs[i].writers_gone = true;
     if (!run->exited)
         run->exited = run->child.pidfd >= 0 ? fds[2].revents != 0 : sys->exited(&run->child);
-    notice_end(run);
     return ask_host(run, fds[1].revents);
 }
 
@@ -206,6 +205,7 @@ static enum ending pump(struct run *run)
         enum ending ending = step(run, &moved);
         const int64_t now = sys->now();
 
+        notice_end(run);
         if (ending == ENDING_OK && run->ended_at == 0 && now >= run->deadline)
             time_out(run);
         if (ending == ENDING_OK && is_done(run, now))
