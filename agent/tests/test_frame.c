@@ -104,13 +104,13 @@ static void events_come_in_order(void **state)
 {
     static const uint8_t in[] = {1, 0, 0, 0, 2, '{', '}', 5, 0, 0, 0, 0};
     static const struct {
-        enum frame_event event;
         size_t consumed, wants;
+        enum frame_event event;
         bool inside;
     } expected[] = {
-        {FRAME_HEADER_READY, 5, 2, true},  {FRAME_PAYLOAD, 2, 0, false}, {FRAME_END, 0, 5, false},
-        {FRAME_HEADER_READY, 5, 0, false}, {FRAME_END, 0, 5, false},     {FRAME_MORE, 0, 5, false},
-        {FRAME_MORE, 0, 5, false},
+        {5, 2, FRAME_HEADER_READY, true},  {2, 0, FRAME_PAYLOAD, false}, {0, 5, FRAME_END, false},
+        {5, 0, FRAME_HEADER_READY, false}, {0, 5, FRAME_END, false},     {0, 5, FRAME_MORE, false},
+        {0, 5, FRAME_MORE, false},
     };
     struct frame_decoder decoder = {0};
     size_t at = 0;
