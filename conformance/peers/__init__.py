@@ -1,0 +1,1 @@
+"""Peers that misbehave on purpose, to judge the host functions and the harness by."""
