@@ -10,32 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest/signals.h"
+
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
 
-#define SIGNALS 64
-#define KERNEL_SIGSET 8 /* bytes of the kernel's sigset_t */
 #define CHILD_STACK 16384
-
-/* The kernel's struct sigaction, generously: only the handler (first) and zeroes matter. */
-struct kernel_action {
-    uintptr_t handler;
-    uintptr_t rest[7];
-};
-
-/* libc's sigaction() refuses signals 32 to 34. */
-void child_unignore_signals(void)
-{
-    for (int number = 1; number <= SIGNALS; number++) {
-        struct kernel_action action = {0};
-
-        if (syscall(SYS_rt_sigaction, number, NULL, &action, KERNEL_SIGSET) != 0 || action.handler != (uintptr_t)SIG_IGN)
-            continue;
-        action = (struct kernel_action){.handler = (uintptr_t)SIG_DFL};
-        syscall(SYS_rt_sigaction, number, &action, NULL, KERNEL_SIGSET);
-    }
-}
 
 /* What the child shares with its parent while that waits. */
 struct start {
@@ -74,10 +55,9 @@ IN_CHILD static int child_main(void *argument)
 {
     struct start *start = argument;
     const struct child *child = start->child;
-    const uint64_t no_signals = 0;
     int null;
 
-    child_unignore_signals(); /* handlers, should there be any, fall away at exec */
+    signals_unignore(); /* handlers, should there be any, fall away at exec */
     setsid();
     null = open("/dev/null", O_RDONLY);
     if (null < 0)
@@ -87,9 +67,9 @@ IN_CHILD static int child_main(void *argument)
     close(null);
     if (child->origin->oom_lowered)
         restore_oom_score(child->origin);
-    if (child->origin->files_raised && setrlimit(RLIMIT_NOFILE, &child->origin->files) != 0)
-        return fail(start, "setrlimit");
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, KERNEL_SIGSET);
+    if (child->origin->files_raised && prlimit(0, RLIMIT_NOFILE, &child->origin->files, NULL) != 0)
+        return fail(start, "prlimit");
+    signals_unblock();
     execve(child->path, child->argv, child->env);
     return fail(start, child->path);
 }

@@ -34,7 +34,4 @@ void child_kill_group(const struct child *child);
 /* Reap the shell if it has exited. Return: true if it is reaped (now or before). Closes pidfd. */
 bool child_reap(struct child *child);
 
-/* Set every ignored signal to its default, also those that a libc keeps for itself. */
-void child_unignore_signals(void);
-
 #endif

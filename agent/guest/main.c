@@ -1,5 +1,6 @@
 /* smolvm-guest-agent: life cycle. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -76,19 +77,24 @@ int main(int argc, char **argv)
     struct text complaint = text_in(reason, sizeof reason);
     struct options options;
 
+    int status = 0;
+
     switch (options_read(&options, argc, argv, &complaint)) {
     case OPTIONS_HELP:
         print(options_help);
-        return 0;
+        break;
     case OPTIONS_VERSION:
         print(LOG_NAME " " AGENT_VERSION "\n");
-        return 0;
+        break;
     case OPTIONS_BAD:
         log_fatal(&log, reason, NULL);
-        return EXIT_USAGE;
+        status = EXIT_USAGE;
+        break;
     case OPTIONS_SERVE:
+        log.quiet = options.quiet;
+        status = serve(&options, &log);
         break;
     }
-    log.quiet = options.quiet;
-    _exit(serve(&options, &log));
+    options_clear(&options);
+    exit(status); /* not return: a worker that did not stop in time may still look at what stands here */
 }

@@ -279,3 +279,9 @@ enum options_verdict options_read(struct options *options, int argc, char **argv
         return OPTIONS_HELP;
     return reading.version ? OPTIONS_VERSION : OPTIONS_SERVE;
 }
+
+void options_clear(struct options *options)
+{
+    free(options->peers.cids);
+    options->peers = (struct peers){.count = 0};
+}

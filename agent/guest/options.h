@@ -22,7 +22,7 @@ struct listen_address {
 struct peers {
     bool any;
     size_t count;
-    uint32_t *cids; /* owned, lives as long as the process */
+    uint32_t *cids; /* owned; options_clear() */
 };
 
 struct options {
@@ -45,6 +45,9 @@ enum options_verdict {
 
 /* Read the whole command line; nothing is opened or bound. Return: the verdict. */
 enum options_verdict options_read(struct options *options, int argc, char **argv, struct text *complaint);
+
+/* Free what the options hold. */
+void options_clear(struct options *options);
 
 /* What --help prints. */
 extern const char options_help[];

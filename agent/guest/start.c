@@ -11,7 +11,7 @@
 
 #include <linux/close_range.h>
 
-#include "guest/child.h"
+#include "guest/signals.h"
 #include "wire/text.h"
 
 #define OOM_PATH "/proc/self/oom_score_adj"
@@ -20,17 +20,10 @@
 
 static void set_signals(void)
 {
-    /* The kernel's own word on a fault is worth more than surviving it. */
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    sigset_t mask;
-
-    child_unignore_signals();
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* PUT-FULL */
-    sigfillset(&mask);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&mask, faults[i]);
-    sigprocmask(SIG_SETMASK, &mask, NULL);
+    signals_unignore();
+    signals_ignore(SIGPIPE);
+    signals_ignore(SIGXFSZ); /* PUT-FULL */
+    signals_block();
 }
 
 /* Descriptors 0 to 2 stay open for good, so that no other descriptor of the agent's ever gets such a number. */
@@ -45,7 +38,7 @@ static void mark_close_on_exec(void)
 {
     struct rlimit limit;
 
-    if (syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0 || prlimit(0, RLIMIT_NOFILE, NULL, &limit) != 0)
         return;
     for (rlim_t fd = 3; fd < limit.rlim_cur && fd < 65536; fd++) /* Linux before 5.11 */
         fcntl((int)fd, F_SETFD, FD_CLOEXEC);
@@ -55,10 +48,11 @@ static void raise_files(struct origin *origin)
 {
     struct rlimit raised;
 
-    if (getrlimit(RLIMIT_NOFILE, &origin->files) != 0 || origin->files.rlim_cur == origin->files.rlim_max)
+    /* prlimit() is the bare call, where musl's setrlimit() brings along code to stop all threads. */
+    if (prlimit(0, RLIMIT_NOFILE, NULL, &origin->files) != 0 || origin->files.rlim_cur == origin->files.rlim_max)
         return;
     raised = (struct rlimit){.rlim_cur = origin->files.rlim_max, .rlim_max = origin->files.rlim_max};
-    origin->files_raised = setrlimit(RLIMIT_NOFILE, &raised) == 0;
+    origin->files_raised = prlimit(0, RLIMIT_NOFILE, &raised, NULL) == 0;
 }
 
 /* Without the capability only a part of the way down is allowed, and the kernel does not say how far. */
