@@ -19,6 +19,7 @@ export PYTHON CJSON_DIR
 
 include ci/setup.mk
 include agent/build.mk
+include conformance/bench/bench.mk
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +47,7 @@ lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy
 format: $(LINT_NEEDS) ## rewrite C and Python in the project's format
 	$(Q)ci/lint format
 
-bench: $(AGENT) $(VENV) ## measure against the bars
+bench: $(AGENT) $(VENV) $(BENCH_TOOLS) ## measure the agent against a floor and the oracle
 	$(Q).venv/bin/python -m guestwire.bench
 
 doctor: ## what is missing, and the command that gets it
