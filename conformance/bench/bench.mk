@@ -1,7 +1,7 @@
 # The measuring tools: optimised, for this machine, without sanitizers. `empty` is built like the agent: it is its floor.
 BENCH_TOOLS := build/bench/load build/bench/floor build/bench/empty
 
-build/bench/%: conformance/bench/%.c conformance/bench/common.c conformance/bench/common.h | $(SYSTEM)
+build/bench/%: conformance/bench/%.c conformance/bench/common.c conformance/bench/common.h | $(SYSTEM_TEST)
 	$(Q)echo '  CC    $@'
 	$(Q)mkdir -p $(@D)
 	$(Q)cc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra $(filter %.c,$^) -o $@
