@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import lru_cache
 from typing import Any
 
 from guestwire import protocol
@@ -17,6 +18,7 @@ PAUSE = 0.15  # seconds without a byte that prove that the agent still waits
 OLD = b"the old content\n"
 
 
+@lru_cache(maxsize=16)
 def content(size: int) -> bytes:
     """Bytes of all values without a period; the same for the same size."""
     return random.Random(size).randbytes(size)
@@ -53,7 +55,7 @@ def begin_put(host: Host, path: str, size: int, data: bytes = b"", **fields: Any
 
 def temporary(host: Host, folder: str) -> str:
     """The path of the one temporary file below a directory, once it is there."""
-    found: list[str] = wait_for(lambda: host.witness.temporaries(folder), 5, "a temporary file in mid-upload")
+    found: list[str] = wait_for(lambda: host.witness.temporaries(folder), 3, "a temporary file in mid-upload")
     expect_equal(len(found), 1, "temporary files of one upload")
     return found[0]
 

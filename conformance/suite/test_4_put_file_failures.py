@@ -96,7 +96,21 @@ def test_rename_refused(host: Host) -> None:
     expect_file(host, f"{host.scratch}/own", DATA)
 
 
-# ---- PUT-CLEAN: the host is gone, the upload stalls, the agent is stopped
+# ---- PUT-CLEAN: the upload is short, the host is gone, the upload stalls, the agent is stopped
+
+
+@case("PUT-CLEAN/short", "ERR-CODE/size_mismatch", needs="witness")
+@pytest.mark.parametrize("stands", ["file", "nothing"])
+def test_short_upload(host: Host, stands: str) -> None:
+    path = f"{host.scratch}/target"
+    target = Standing(host, path) if stands == "file" else None
+    conversation = begin_put(host, path, len(DATA), DATA[:-1])
+    temporary(host, host.scratch)
+    conversation.send_frame(protocol.FRAME_EOF)
+    host.error(conversation.answer(), "size_mismatch")
+    if target:
+        target.expect_untouched()
+    expect_names(host, host.scratch, *(["target"] if target else []))
 
 
 @case("PUT-CLEAN/gone", needs="witness")
@@ -232,7 +246,7 @@ def test_no_space_is_drained(host: Host, end: str) -> None:
     target.expect_untouched()
 
 
-@case("PUT-FULL/no-space", "PUT-CLEAN/no-space", variant="replacing", needs="witness root destructive")
+@case("PUT-CLEAN/no-space", "PUT-FULL/no-space", "ERR-CODE/no_space", needs="witness root destructive")
 def test_no_space_for_both(host: Host) -> None:
     """Old and new stand side by side until the rename: where only one of them fits, the old one stays."""
     target = Standing(host, f"{small_file_system(host)}/target", data=content(40_000))
