@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "guest/desk.h"
+#include "guest/footprint.h"
 #include "guest/notify.h"
 
 #define EXIT_FAILED 1
@@ -54,6 +55,7 @@ static int serve(const struct options *options, struct log *log)
         .instance = instance,
     };
 
+    footprint_prepare();
     start_process(&origin);
     draw_instance(instance);
     setup.signals = start_signals();
