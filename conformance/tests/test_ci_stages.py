@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +78,17 @@ def test_by_status_each_stage_is_one_test() -> None:
 @pytest.mark.parametrize("arguments", [(), ("a",), ("=true",), ("a=",)])
 def test_bad_command_line(arguments: tuple[str, ...]) -> None:
     assert stages(*arguments) == (2, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_stops_its_stage(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, STAGES, "a=echo $$; exec sleep 60"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "--- a\n"
+        stage = int(process.stdout.readline())
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 130
+        with pytest.raises(ProcessLookupError):
+            os.kill(stage, 0)
