@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from guestwire.drive.conversation import Conversation
+from guestwire import protocol
+from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.host import Host, exit_code
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect, expect_equal
@@ -31,6 +32,7 @@ from guestwire.suite.run_support import (
 
 T = 0.2  # seconds, the timeout of most cases
 ANSWERED = KILL_TIME + REPLY_TIME + SLACK  # seconds from the deadline to the end of the response at most
+HELD = 1 << 20  # bytes that sockets, frames in hand and pipes may hold at the kill, generously
 
 NUMBERS = (
     "0.2",
@@ -131,12 +133,24 @@ def test_no_waiting_for_the_end_of_a_pipe(host: Host) -> None:
 
 @case("RUN-TIMEOUT/held", variant="flooding", needs="witness destructive")
 def test_no_waiting_for_the_end_of_a_flood(host: Host) -> None:
-    """The same, and it never stops writing: only what the pipes held at the kill is sent."""
+    """The same, and it never stops writing: only what the pipes held at the kill is sent. The host reads so slowly that the
+    pipes are full whenever the agent looks."""
     escaped: list[int] = []
     with put_away(host, escaped):
-        conversation = begin(host, "setsid sh -c 'echo $$; yes >&2 & exec yes' & wait", timeout=T)
-        escaped += read_pids(conversation)
-        expect_timeout(conversation.answer(T + ANSWERED, keep=False), T)
+        conversation = begin(host, "echo $$; setsid sh -c 'echo $$; yes >&2 & exec yes' & wait", timeout=T)
+        shell, flood = read_pids(conversation, 2)
+        escaped.append(flood)
+        expect_dead(host, [shell], time.monotonic() + T, KILL_TIME)
+        received, kind = 0, 0
+        while kind != protocol.FRAME_JSON and received <= HELD:
+            time.sleep(0.005)
+            kind, payload = conversation.recv_frame(REPLY_TIME + SLACK, "the rest of the response")
+            received += len(payload)
+        expect(
+            kind == protocol.FRAME_JSON, f"a timeout frame after at most {HELD} bytes", f"output after {received} bytes"
+        )
+        expect_timeout(Answer([(kind, payload)]), T)
+        expect(not conversation.answer(REPLY_TIME + SLACK).frames, "end of stream", "more frames")
 
 
 # ---- the number
