@@ -14,6 +14,7 @@ else:
     import tomli as tomllib
 
 SPEC = Path(__file__).resolve().parent.parent / "spec"
+TAGS = ("native-memory",)
 
 
 class LedgerError(Exception):
@@ -45,27 +46,40 @@ class Clause:
 
 def _check(clause: str, level: str, name: str, entry: Any) -> Check:
     fields = entry if isinstance(entry, dict) else {"text": entry}
-    unknown = set(fields) - {"text", "pending", "tags"}
-    if unknown or "text" not in fields:
-        raise LedgerError(f"{clause}/{name}: a check has text, pending and tags, not {sorted(unknown)}")
     identity = f"{clause}/{name}" if name else clause
+    unknown = set(fields) - {"text", "pending", "tags"} | set(fields.get("tags", ())) - set(TAGS)
+    if unknown or not fields.get("text"):
+        raise LedgerError(f"{identity}: a check has a text, may have pending and tags, and no {sorted(unknown)}")
     return Check(identity, clause, level, fields["text"], fields.get("pending", ""), tuple(fields.get("tags", ())))
+
+
+def _clause(identity: str, entry: dict[str, Any]) -> Clause:
+    unknown = set(entry) - {"level", "text", "excluded", "checks"}
+    if unknown or not entry.get("text"):
+        raise LedgerError(
+            f"{identity}: a clause has a level, a text, may have excluded or checks, and no {sorted(unknown)}"
+        )
+    level, text, excluded = entry.get("level"), entry["text"], entry.get("excluded", "")
+    if level not in ("MUST", "SHOULD"):
+        raise LedgerError(f"{identity}: level {level!r}")
+    named = entry.get("checks", {})
+    if excluded and named:
+        raise LedgerError(f"{identity}: an excluded clause has no checks")
+    checks = [_check(identity, level, name, value) for name, value in named.items()]
+    if not named and not excluded:
+        checks = [_check(identity, level, "", text)]
+    return Clause(identity, level, text, tuple(checks), excluded)
+
+
+def parse(text: str) -> dict[str, Clause]:
+    """The clauses of a ledger by id. Raises LedgerError for what a ledger does not have."""
+    return {identity: _clause(identity, entry) for identity, entry in tomllib.loads(text).items()}
 
 
 @cache
 def clauses() -> dict[str, Clause]:
     """All clauses by id, in the contract's order."""
-    found: dict[str, Clause] = {}
-    for clause, entry in tomllib.loads((SPEC / "clauses.toml").read_text()).items():
-        level, text, excluded = entry["level"], entry["text"], entry.get("excluded", "")
-        if level not in ("MUST", "SHOULD"):
-            raise LedgerError(f"{clause}: level {level!r}")
-        named = entry.get("checks", {})
-        checks = [_check(clause, level, name, value) for name, value in named.items()]
-        if not named and not excluded:
-            checks = [_check(clause, level, "", text)]
-        found[clause] = Clause(clause, level, text, tuple(checks), excluded)
-    return found
+    return parse((SPEC / "clauses.toml").read_text())
 
 
 @cache

@@ -1,0 +1,128 @@
+"""The ledger against the contract on one side and the cases on the other."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestwire.cases import FOLDER, tables
+from guestwire.judge import ledger
+from guestwire.judge.case import Case, case
+
+PACKAGE = Path(ledger.__file__).parent.parent
+CONTRACT = (ledger.SPEC / "protocol-v1.md").read_text()
+ROWS = {
+    row[1]: (row[2], row[3]) for row in re.finditer(r"^\| ([A-Z][A-Z-]+) \| (\w+) \| (.+) \|$", CONTRACT, re.MULTILINE)
+}
+GOOD = '[PING]\nlevel = "MUST"\ntext = "a pong"\n'
+
+
+def functions() -> list[Any]:
+    """All that the suite's modules define."""
+    names = sorted(path.stem for path in (PACKAGE / "suite").glob("test_*.py"))
+    return [value for name in names for value in vars(importlib.import_module(f"guestwire.suite.{name}")).values()]
+
+
+def cases() -> list[Case]:
+    """What the suite declares."""
+    found = [getattr(function, "guestwire_case", None) for function in functions()]
+    return [declared for declared in found if isinstance(declared, Case)]
+
+
+def test_clauses_are_those_of_the_contract() -> None:
+    assert list(ledger.clauses()) == list(ROWS), "another set, or another order"
+
+
+@pytest.mark.parametrize("identity", ROWS)
+def test_clause_says_what_the_contract_says(identity: str) -> None:
+    level, text = ROWS[identity]
+    clause = ledger.clauses()[identity]
+    assert clause.level == level
+    assert clause.text in text
+
+
+def test_every_check_is_proved_by_a_case() -> None:
+    proved = {name for declared in cases() for name in declared.checks}
+    wanted = {name for name, check in ledger.checks().items() if not check.pending}
+    assert sorted(wanted - proved) == []
+
+
+def test_every_table_of_payloads_is_sent() -> None:
+    """Each by the cases of the check that its name begins with; none is empty, and no payload stands in a table twice."""
+    named = {name: entries for path in FOLDER.glob("*.toml") for name, entries in tables(path.stem).items()}
+    sent: dict[str, str] = {}
+    for function in functions():
+        for mark in getattr(function, "pytestmark", []):
+            if mark.name == "parametrize" and mark.args[0] == "table":
+                sent |= {param.values[0][1]: function.guestwire_case.checks[0] for param in mark.args[1]}
+    assert sent == {name: name.partition(":")[0] for name in named}
+    assert [name for name, entries in named.items() if not entries or len(set(entries.values())) < len(entries)] == []
+
+
+def test_what_is_pending_waits_for_an_issue() -> None:
+    pending = [check.pending for check in ledger.checks().values() if check.pending]
+    assert [text for text in pending if not re.fullmatch(r"issue \d+", text)] == []
+
+
+def test_ids_are_plain() -> None:
+    odd = [name for name in ledger.checks() if not re.fullmatch(r"[A-Z]+(-[A-Z]+)*(/[a-z0-9]+([-_][a-z0-9]+)*)?", name)]
+    assert odd == []
+
+
+def test_good_ledger() -> None:
+    """The twin of the bad ones below."""
+    assert [check.id for check in ledger.parse(GOOD)["PING"].checks] == ["PING"]
+    named = ledger.parse(
+        GOOD + '[PING.checks]\na = "one"\nb = {text = "two", pending = "issue 9", tags = ["native-memory"]}\n'
+    )
+    assert [(check.id, check.pending) for check in named["PING"].checks] == [("PING/a", ""), ("PING/b", "issue 9")]
+    assert ledger.parse(GOOD + 'excluded = "why"\n')["PING"].checks == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + 'note = "x"\n',
+        GOOD + '[PING.check]\na = "one"\n',
+        GOOD.replace("MUST", "MAY"),
+        GOOD.replace("MUST", "must"),
+        '[PING]\nlevel = "MUST"\n',
+        '[PING]\ntext = "a pong"\n',
+        GOOD + '[PING.checks]\na = {text = "one", pendig = "issue 9"}\n',
+        GOOD + '[PING.checks]\na = {pending = "issue 9"}\n',
+        GOOD + '[PING.checks]\na = {text = "one", tags = ["native"]}\n',
+        GOOD + '[PING.checks]\na = ""\n',
+        GOOD + 'excluded = "why"\n[PING.checks]\na = "one"\n',
+    ],
+    ids=[
+        "key",
+        "table",
+        "level",
+        "case",
+        "no-text",
+        "no-level",
+        "check-key",
+        "check-no-text",
+        "tag",
+        "empty",
+        "excluded",
+    ],
+)
+def test_bad_ledger(text: str) -> None:
+    with pytest.raises(ledger.LedgerError):
+        ledger.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("checks", "needs"),
+    [((), ""), (("PONG",), ""), (("PING/nothing",), ""), (("FRAME-CAP",), ""), (("PING",), "luck")],
+    ids=["none", "clause", "check", "clause-with-checks", "needs"],
+)
+def test_bad_declaration(checks: tuple[str, ...], needs: str) -> None:
+    """A case cannot name what is not there."""
+    with pytest.raises(ledger.LedgerError):
+        case(*checks, needs=needs)
