@@ -57,8 +57,9 @@ def test_error(host: Host, request_: dict[str, Any], code: str) -> None:
 @pytest.mark.parametrize("shift", [0, 1, 2, 3])
 def test_error_about_something_long(host: Host, character: str, shift: int) -> None:
     """Whatever of a long name gets into the text, 1,024 bytes are the end, and no character is cut in two."""
-    directory = "/" + ("d" * shift + character * 60) + "/"
-    host.error(get(host, directory + f"{character * 60}/" * 15 + "file"), "not_found")
+    part = character * 60 + "/"
+    path = "/" + "d" * shift + part * (3_900 // len(part.encode()))
+    host.error(get(host, path + "file"), "not_found")
     host.error(host.ask({"op": "y" * shift + character * 1_200}), "unknown_op", "unknown op")
 
 
