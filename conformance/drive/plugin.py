@@ -82,6 +82,12 @@ def pytest_configure(config: pytest.Config) -> None:
     _raise_descriptor_limit()
     config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
     config.stash[SESSION].folder.chmod(0o755)
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        try:
+            for agent, transport in {agent: (agent, transport) for agent, transport in reversed(rows)}.values():
+                config.stash[SESSION].check(agent, transport)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 def _raise_descriptor_limit() -> None:

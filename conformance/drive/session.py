@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive.connectable import Connectable
+from guestwire.drive import server
+from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.host import Row
 from guestwire.drive.namespace import NamespacedWitness
 from guestwire.drive.process import become_subreaper
 from guestwire.drive.server import Remote
 from guestwire.drive.witness import NoWitness, Witness, shares_world
+from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded
 
 
 class Session:
@@ -42,6 +44,21 @@ class Session:
             witness = self._witness_for(connectable, transport)
             self._rows[key] = Row(connectable, transport, witness, self.folder)
         return self._rows[key]
+
+    def check(self, connectable: Connectable, transport: str) -> None:
+        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached."""
+        here = "unix" if transport == "unix-ns" else transport
+        try:
+            row = self.row(connectable, here)
+            agent = server.start(row.witness, connectable, here, row.spec(), self.folder)
+            try:
+                agent.connect().close()
+            finally:
+                agent.stop()
+        except (Crash, DeadlineExceeded) as error:
+            raise UsageError(f"{connectable.text!r} does not come up: {' '.join(error.actual.split())}") from None
+        except (CouldNotRun, OSError) as error:
+            raise UsageError(f"{connectable.text!r}: {error}") from None
 
     def close(self) -> None:
         """Kill every agent, remove every file."""
