@@ -116,6 +116,15 @@ def test_mode(host: Host, mode: int) -> None:
     expect_equal((header["mode"], found), (mode, b"data"), "mode and content")
 
 
+@case("GET-OK/size", needs="witness")
+@pytest.mark.parametrize("size", [0, 12_345, 3 << 20], ids=["empty", "some", "sparse"])
+def test_size(host: Host, size: int) -> None:
+    path = f"{host.scratch}/file"
+    host.witness.truncate(path, size)
+    header, found = host.get(path)
+    expect_equal((header["size"], len(found)), (size, size), "size of the header, bytes of the file")
+
+
 @case("GET-OK/link", "GET-OK/mode", "GET-OK/size", needs="witness")
 @pytest.mark.parametrize(
     "path", ["link", "to-link", "absolute", "way/file"], ids=["link", "link-to-link", "absolute", "directory"]
