@@ -57,6 +57,7 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
         "--no-header",
         "--no-summary",
         "--tb=no",
+        "--assert=plain",  # cases say what they expect through expect(); rewriting would cost each worker a second
         "--continue-on-collection-errors",
         "-W",
         "ignore::pytest.PytestWarning",
