@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from guestwire.drive.conversation import Conversation
 from guestwire.drive.host import Host
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect, expect_equal
@@ -32,18 +33,25 @@ def test_instance_differs_between_processes(host: Host) -> None:
     expect(other != one, "another instance in another process", other)
 
 
+def send_work(host: Host, conversation: Conversation, work: str, index: int) -> None:
+    """A command that has said that it runs, or an upload of which nothing comes."""
+    if work == "run":
+        conversation.send_json({"op": "run", "cmd": "echo up; exec sleep 60", "shell": "raw"})
+    else:
+        conversation.send_json({"op": "put_file", "path": f"{host.scratch}/{index}", "size": 1})
+
+
 @case("PING-ALWAYS", needs="server destructive")
 @pytest.mark.parametrize("work", ["run", "put"])
 def test_ping_while_every_slot_is_busy(host: Host, work: str) -> None:
     """64 silent commands, or uploads nobody goes on with, and one more of them waiting its turn."""
-    busy = [host.connect() for _ in range(65)]
+    busy = [host.connect() for _ in range(64)]
     for index, conversation in enumerate(busy):
-        if work == "run":
-            conversation.send_json({"op": "run", "cmd": "echo up; exec sleep 60", "shell": "raw"})
-        else:
-            conversation.send_json({"op": "put_file", "path": f"{host.scratch}/{index}", "size": 1})
-    for conversation in busy[:64] if work == "run" else []:
+        send_work(host, conversation, work, index)
+    for conversation in busy if work == "run" else []:
         conversation.recv_frame(what="output of 64 commands at once")
+    busy.append(host.connect())
+    send_work(host, busy[64], work, 64)
     for _ in range(5):
         start = time.monotonic()
         host.ping()
