@@ -92,7 +92,7 @@ def test_second_request_after_the_response_is_discarded(host: Host) -> None:
     expect_equal(host.witness.info(trace), None, "the second request's file")
 
 
-@case("CONV-ONE/descriptors")
+@case("CONV-ONE/descriptors", needs="witness")
 @pytest.mark.parametrize("at", ["header", "payload", "data", "lingering"])
 def test_descriptors_are_closed(host: Host, at: str) -> None:
     """The other end of a pipe tells: once no copy of the write end is left, it reads end of stream."""

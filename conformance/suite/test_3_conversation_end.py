@@ -29,7 +29,7 @@ def answer_to(host: Host, request: dict[str, Any], data: bytes = b"") -> Answer:
 # ---- CONV-LINGER
 
 
-@case("CONV-LINGER/late-eof")
+@case("CONV-LINGER/late-eof", needs="witness")
 def test_eof_after_the_end_of_the_response(host: Host) -> None:
     """The latest moment at which a host may send it; an agent that has closed by then breaks the connection."""
     conversation = host.connect()
@@ -43,7 +43,7 @@ def test_eof_after_the_end_of_the_response(host: Host) -> None:
     expect_equal(conversation.answer().ended, "eof", "end of the stream")
 
 
-@case("CONV-LINGER/late-eof", variant="race", needs="server")
+@case("CONV-LINGER/late-eof", variant="race", needs="server witness")
 def test_eof_racing_the_response(host: Host) -> None:
     path = f"{host.scratch}/file"
     for turn in range(200):
@@ -122,7 +122,7 @@ def test_lingering_ends_with_the_host(host: Host) -> None:
     wait_for(lambda: host.witness.counts(private.pid)[0] < held, 2, "the lingering connection's descriptor closed")
 
 
-@case("CONV-LINGER/no-slot", needs="server start")
+@case("CONV-LINGER/no-slot", needs="server start witness")
 def test_lingering_holds_no_slot(host: Host) -> None:
     private = host.start("--max-requests", "1", "--linger-timeout", "30")
     path = f"{host.scratch}/file"

@@ -62,7 +62,7 @@ def test_incomplete_request(host: Host) -> None:
         conversation.closed_silently(start + 0.4 + LATE - time.monotonic())
 
 
-@case("CONV-IDLE/closed", variant="twin", needs="start")
+@case("CONV-IDLE/closed", variant="twin", needs="start witness")
 def test_complete_request_outlives_the_timeout(host: Host) -> None:
     private = host.start("--request-timeout", "0.3")
     run, put = private.connect(), private.connect()
