@@ -204,7 +204,7 @@ def test_descriptors_in_a_crowd(host: Host) -> None:
         under_way += [download, upload]
     for conversation in under_way[:8]:
         read_lines(conversation, 1)
-    listings = [begin(host, "exec ls -l /proc/self/fd") for _ in range(32)]
+    listings = [begin(host, "exec ls -l /proc/self/fd") for _ in range(40)]  # 64 in all
     for conversation in listings:
         answer = conversation.answer()
         expect_equal(exit_code(answer), 0, "exit code of ls")
