@@ -52,7 +52,9 @@ def _arguments() -> _Parser:
 
 def _pytest_options(options: argparse.Namespace) -> list[str]:
     """The command line of the pytest run."""
-    words = [str(SUITE), f"--rootdir={SUITE.parent}", "-p", "no:cacheprovider", "--import-mode=importlib", "-q"]
+    words = [str(SUITE), f"--rootdir={SUITE.parent}", "--import-mode=importlib", "-q"]
+    words += ["-p", "no:cacheprovider", "-p", "no:tmpdir"]  # nothing is written but below the run's own folder
+    words += ["-p", "no:hypothesispytest"]  # its summary alone takes a second on a busy machine
     words += [
         "--no-header",
         "--no-summary",

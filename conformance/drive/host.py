@@ -269,7 +269,7 @@ class Host:
             agent = host._private or host.row._agent
             if not isinstance(agent, server.Server):
                 continue
-            status = agent.status()
+            status = self.witness.wait(agent.pid, 0.5)  # the connection ends before the process does
             if status is not None and (status < 0 or host is self):
                 message = f"it {server.describe_exit(status)} ({error}); stderr: {agent.stderr()!r}"
                 raise Crash("the agent lives", message) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.host import Row
 from guestwire.drive.namespace import NamespacedWitness
 from guestwire.drive.process import become_subreaper
-from guestwire.drive.server import Remote
+from guestwire.drive.server import Agent, Remote, Server
 from guestwire.drive.witness import NoWitness, Witness, shares_world
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded
 
@@ -52,7 +54,10 @@ class Session:
             row = self.row(connectable, here)
             agent = server.start(row.witness, connectable, here, row.spec(), self.folder)
             try:
-                agent.connect().close()
+                _greet(agent)
+                if isinstance(agent, Server):
+                    row.witness.wait(agent.pid, 0.05)
+                    agent.check_alive()
             finally:
                 agent.stop()
         except (Crash, DeadlineExceeded) as error:
@@ -68,3 +73,12 @@ class Session:
             self._namespaced.close()
         self._witness.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _greet(agent: Agent) -> None:
+    """A connection that ends before its first byte, and is ended by the agent. That it can be made at all says little where the
+    listening socket was inherited."""
+    with agent.connect() as sock, contextlib.suppress(OSError):
+        sock.settimeout(2)
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(1)

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
+run, a get_file), one conversation after the other, and on demand misbehaves.
+
+    tiny.py [--ok] [--die N] [--hang N] [--leak N] --listen unix:PATH|fd:N
+
+--ok answers everything with {"ok":true}; the others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang
+answers no more, --leak leaves a child behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import time
+
+
+def receive(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    return struct.pack(">BI", kind, len(payload)) + payload
+
+
+def control(**members: object) -> bytes:
+    return frame(1, json.dumps(members).encode())
+
+
+def answer(request: bytes, everything_is_ok: bool) -> bytes:
+    if everything_is_ok:
+        return control(ok=True)
+    try:
+        op = json.loads(request).get("op")
+    except (ValueError, AttributeError):
+        op = None
+    if op == "ping":
+        return control(ok=True, op="pong", agent_version="0", proto=1, instance=str(os.getpid()))
+    if op == "run":
+        return control(ok=True, op="exit", exit_code=0)
+    if op == "get_file":
+        return control(ok=True, mode=0, size=0) + frame(5, b"")
+    return control(ok=False, op="error", error="nothing else is known here")
+
+
+def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> None:
+    if options.die and count >= options.die:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if options.hang and count >= options.hang:
+        time.sleep(60)
+    if options.leak and count >= options.leak and os.fork() == 0:
+        os.execvp("sleep", ["sleep", "60"])
+    kind, length = struct.unpack(">BI", receive(sock, 5))
+    sock.sendall(answer(receive(sock, length) if kind == 1 else b"", options.ok))
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(65_536):
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ok", action="store_true")
+    for name in ("--die", "--hang", "--leak"):
+        parser.add_argument(name, type=int, default=0)
+    parser.add_argument("--listen", required=True)
+    options = parser.parse_args()
+    kind, _, place = options.listen.partition(":")
+    if kind == "fd":
+        listener = socket.socket(fileno=int(place))
+    else:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(place)
+        listener.listen(100)
+    count = 0
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            if connection.recv(1, socket.MSG_PEEK):  # the harness connects once to see that somebody is there
+                count += 1
+                with contextlib.suppress(EOFError, ConnectionError):
+                    converse(connection, options, count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Runs of the harness as a person starts it, each with a TMPDIR of its own, and what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+TINY = HERE / "agents/tiny.py"
+ORACLE = HERE.parents[1] / "oracle/agent.py"
+CONFORM = (sys.executable, "-m", "guestwire.cli")
+MINI = (
+    *(
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "--no-summary",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:tmpdir",
+    ),
+    *("--import-mode=importlib", "-c", os.devnull, f"--rootdir={HERE}", str(HERE / "mini_suite.py")),
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that has ended; `cases` maps ids to (outcome, expected, actual)."""
+
+    status: int
+    stdout: str
+    stderr: str
+    cases: dict[str, tuple[str, str, str]]
+
+
+@contextlib.contextmanager
+def temporary() -> Iterator[Path]:
+    """A TMPDIR for runs, its path short enough for Unix sockets below it. Results may be written beside it."""
+    with tempfile.TemporaryDirectory(prefix="gw-") as parent:
+        folder = Path(parent, "t")
+        folder.mkdir()
+        yield folder
+
+
+def run(folder: Path, *command: str) -> Done:
+    """Run to the end. Nothing may be left in `folder` afterwards."""
+    started, results = start(folder, *command), folder.with_suffix(".json")
+    stdout, stderr = started.communicate(timeout=100)
+    found: list[dict[str, Any]] = json.loads(results.read_text())["cases"] if results.exists() else []
+    cases = {
+        f"{case['case']}@{case['transport']}": (case["outcome"], case["expected"], case["actual"]) for case in found
+    }
+    assert left_behind(folder) == []
+    return Done(started.returncode, stdout, stderr, cases)
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    """Start a run in a process group of its own; judging runs write their results beside the folder."""
+    if command[: len(MINI)] == MINI or "run" in command:
+        command = (*command, f"--results={folder.with_suffix('.json')}")
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    return subprocess.Popen(
+        command, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def left_behind(folder: Path, grace: float = 5.0) -> list[str]:
+    """Files in the folder, and processes that were started with it: named by their command lines. They have a moment to go."""
+    end = time.monotonic() + grace
+    while found := [*map(str, folder.rglob("*")), *_processes(os.fsencode(folder))]:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    return found
+
+
+def _processes(mark: bytes) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if mark in command or mark in (process / "environ").read_bytes():
+                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found
