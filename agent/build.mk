@@ -11,7 +11,6 @@ AGENT_SIZE_MAX ?= 81920
 export ZIG_GLOBAL_CACHE_DIR := $(CURDIR)/.cache/zig
 export ZIG_LOCAL_CACHE_DIR := $(CURDIR)/.cache/zig
 
-comma := ,
 C_ERRORS := array-bounds empty-body format format-security implicit-function-declaration implicit-int \
 	incompatible-pointer-types init-self int-conversion missing-prototypes nonnull parentheses pointer-arith \
 	return-type sequence-point shadow shift-count-overflow sizeof-pointer-memaccess strict-prototypes switch undef \
@@ -26,6 +25,8 @@ STATIC_CC := .venv/bin/python -m ziglang cc -target $(ARCH)-linux-musl
 STATIC_CFLAGS := $(C_FLAGS) -Os -Xclang -Oz -flto -ffunction-sections -fdata-sections -fomit-frame-pointer \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables -fPIE -fstack-protector-strong \
 	$(if $(filter aarch64,$(ARCH)),-mbranch-protection=standard)
+# cJSON reads numbers by wire/decimal.h and takes memory by wire/arena.h.
+CJSON_FLAGS := -w -Dstrtod=decimal_strtod -Dmalloc=arena_take -Dfree=arena_ignore -Drealloc=arena_refuse
 STATIC_LDFLAGS := -static -pie -s -Wl,--gc-sections,--hash-style=gnu,-z,relro,-z,now,-z,noexecstack
 ASAN_CFLAGS := $(C_FLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -44,11 +45,12 @@ build/obj/$(1)/%.o: agent/%.c build/obj/$(1)/flags | $(CJSON_DIR)/cJSON.c $(3)
 
 build/obj/$(1)/cJSON.o: $(CJSON_DIR)/cJSON.c build/obj/$(1)/flags | $(3)
 	$(Q)echo '  CC    $$< ($(1))'
-	$(Q)$(2) -w -Dstrtod=decimal_strtod -MMD -MP -c $$< -o $$@
+	$(Q)$(2) $(CJSON_FLAGS) -MMD -MP -c $$< -o $$@
 
+build/obj/$(1)/flags: NOW = $(2) $(CJSON_FLAGS) zig-$(ZIG_VERSION)
 build/obj/$(1)/flags: FORCE
 	@mkdir -p $$(@D)
-	@echo $$(call quote,$(2) zig-$(ZIG_VERSION)) | cmp -s - $$@ || echo $$(call quote,$(2) zig-$(ZIG_VERSION)) >$$@
+	@echo $$(call quote,$$(NOW)) | cmp -s - $$@ || echo $$(call quote,$$(NOW)) >$$@
 endef
 quote = '$(subst ','\'',$(1))'
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest/memory.h"
+
 #define PLAIN_SHELL "/bin/sh"
 
 static size_t count(char *const *strings)
@@ -28,14 +30,17 @@ static bool is_overridden(const char *variable, char *const *others)
     return false;
 }
 
-/* RUN-ENV: the agent's own environment, and `extra`, which wins. Return: an array to free, pointing into both; NULL: no memory. */
-static char **merge_environment(char *const *extra)
+/* RUN-ENV: the agent's own environment, and `extra`, which wins. Return: an array to unmap, pointing into both, with its *size;
+ * NULL: no memory. */
+static char **merge_environment(char *const *extra, size_t *size)
 {
     const size_t own = count(environ);
     const size_t more = count(extra);
-    char **merged = malloc((own + more + 1) * sizeof *merged);
+    char **merged;
     size_t used = 0;
 
+    *size = (own + more + 1) * sizeof *merged;
+    merged = memory_map(*size);
     if (merged == NULL)
         return NULL;
     for (size_t i = 0; i < own; i++)
@@ -79,7 +84,8 @@ static int spawn(const struct sys *sys, const struct request *request, struct ch
     const char *own = getenv("SHELL");
     const char *shell = request->raw || own == NULL || own[0] == '\0' ? PLAIN_SHELL : own;
     const char *const arguments[] = {shell, request->raw ? "-c" : "-lc", request->cmd, NULL};
-    char **environment = merge_environment(request->env);
+    size_t size;
+    char **environment = merge_environment(request->env, &size);
     int err = ENOMEM;
 
     child->path = child->what = shell;
@@ -87,7 +93,7 @@ static int spawn(const struct sys *sys, const struct request *request, struct ch
     child->env = environment;
     if (environment != NULL)
         err = sys->spawn(child);
-    free(environment);
+    memory_unmap(environment, size);
     child->argv = child->env = NULL;
     return err;
 }

@@ -2,15 +2,17 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "guest/desk_parts.h"
+#include "guest/footprint.h"
 #include "guest/orphans.h"
 
 #define BATCH 32
+/* An agent without a connection for so long is idle: it gives back what only work needs. */
+#define IDLE_PAUSE (CLOCK_SECOND / 2)
 /* SRV-STOP gives two seconds in all. */
 #define STOP_PATIENCE (3 * CLOCK_SECOND / 2)
 
@@ -77,23 +79,10 @@ void desk_close(struct connection *connection)
     desk->sys->close(connection->fd);
     desk_move(connection, STAGE_CLOSED);
     memory_release(connection);
-    if (connection->request != NULL)
-        request_clear(connection->request);
-    free(connection->request);
-    connection->request = NULL;
+    desk_drop_request(connection);
     desk->connections--;
+    desk->idle_at = desk->connections == 0 ? clock_after(desk->sys->now(), IDLE_PAUSE) : CLOCK_NEVER;
     desk_accept_resume(desk, true);
-}
-
-static void free_closed(struct desk *desk)
-{
-    struct connection *next;
-
-    for (struct connection *connection = desk->stages[STAGE_CLOSED].first; connection != NULL; connection = next) {
-        next = connection->next;
-        free(connection);
-    }
-    desk->stages[STAGE_CLOSED] = (struct list){.count = 0};
 }
 
 static void close_overdue(struct desk *desk, enum stage stage, int64_t now)
@@ -117,7 +106,13 @@ static int64_t run_timers(struct desk *desk)
     if (desk->ask_at <= now)
         desk_ask_all(desk);
 
-    next = clock_earlier(desk->work_at, desk->ask_at);
+    if (desk->idle_at <= now) {
+        desk->idle_at = CLOCK_NEVER;
+        footprint_release();
+    }
+
+    next = clock_earlier(clock_earlier(desk->work_at, desk->ask_at), desk->idle_at);
+    next = clock_earlier(next, slots_dismiss(&desk->slots, now));
     if (desk->accept_at != 0)
         next = clock_earlier(next, desk->accept_at);
     for (size_t i = 0; i < sizeof timed / sizeof *timed; i++)
@@ -189,7 +184,7 @@ static void turn(struct desk *desk)
     }
     if (accept && !desk->stopping) /* last: a request that is already there is served before its connection counts as idle */
         desk_accept(desk);
-    free_closed(desk);
+    desk_free_places(desk);
 }
 
 /* SRV-STOP. What is at work finishes by itself: every worker watches setup->stop. */
@@ -212,7 +207,7 @@ static void stop(struct desk *desk)
         desk->sys->poll(&finished, 1, deadline);
         desk_collect(desk);
     }
-    free_closed(desk);
+    desk_free_places(desk);
 }
 
 static bool open_desk(struct desk *desk)
@@ -238,24 +233,21 @@ static void admit_connected(struct desk *desk)
 
 bool desk_run(const struct desk_setup *setup, void (*ready)(const struct desk_setup *setup), struct text *complaint)
 {
-    struct desk *desk = calloc(1, sizeof *desk);
+    static struct desk desk; /* for good: a worker that did not stop in time still has its place in it */
 
-    if (desk == NULL)
-        return false;
-    *desk = (struct desk){.setup = setup, .sys = setup->sys, .work_at = CLOCK_NEVER, .ask_at = CLOCK_NEVER};
-    if (!open_desk(desk)) {
+    desk.setup = setup;
+    desk.sys = setup->sys;
+    desk.work_at = desk.ask_at = CLOCK_NEVER;
+    if (!open_desk(&desk)) {
         text_add(complaint, "cannot set up the event loop: ");
         text_add(complaint, strerror(errno));
-        free(desk);
         return false;
     }
     ready(setup);
     if (setup->listener->connected)
-        admit_connected(desk);
-    while (!desk->stopping && (!setup->listener->connected || desk->connections > 0))
-        turn(desk);
-    stop(desk);
-    if (desk->connections == 0) /* else a worker that did not stop in time still has its place in it */
-        free(desk);
+        admit_connected(&desk);
+    while (!desk.stopping && (!setup->listener->connected || desk.connections > 0))
+        turn(&desk);
+    stop(&desk);
     return true;
 }

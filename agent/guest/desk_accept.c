@@ -1,12 +1,7 @@
 #include <errno.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "guest/desk_parts.h"
 
-/* New connections in one turn, so that a flood of them does not keep the others waiting. */
-#define ACCEPT_BATCH 64
 #define ACCEPT_PAUSE (100 * CLOCK_MILLISECOND)
 
 /* Taken out of the set, not just of interest: a listener that is shut down would report that for ever. */
@@ -38,12 +33,11 @@ void desk_admit(struct desk *desk, int fd, const struct sockaddr_storage *name)
         desk->sys->close(fd);
         return;
     }
-    connection = malloc(sizeof *connection);
+    connection = desk_take_place(desk);
     if (connection == NULL) {
         desk->sys->close(fd);
         return;
     }
-    memset(connection, 0, offsetof(struct connection, small));
     connection->desk = desk;
     connection->stage = STAGES;
     connection->fd = fd;
@@ -52,6 +46,7 @@ void desk_admit(struct desk *desk, int fd, const struct sockaddr_storage *name)
     connection->deadline = clock_after(desk->sys->now(), desk->setup->options->request_timeout);
     desk_move(connection, STAGE_INCOMPLETE);
     desk->connections++;
+    desk->idle_at = CLOCK_NEVER;
     desk_read(connection); /* the request is there already, as a rule */
 }
 

@@ -1,9 +1,8 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "guest/desk_parts.h"
+#include "guest/memory.h"
 
-#define FIRST_ALLOCATION 4096
 #define MIDDLING 65536
 
 /* LIMIT_INCOMPLETE_BYTES, shared out: the inline buffers, so that small requests always get through; one request of full size, so
@@ -21,9 +20,10 @@ static size_t counted(const struct connection *connection)
 
 static uint32_t next_capacity(const struct connection *connection)
 {
-    const uint32_t doubled = connection->capacity < FIRST_ALLOCATION ? FIRST_ALLOCATION : 2 * connection->capacity;
+    const uint32_t doubled = connection->capacity < MEMORY_PAGE ? MEMORY_PAGE : 2 * connection->capacity;
+    const uint32_t needed = (connection->decoder.header.length + MEMORY_PAGE - 1) / MEMORY_PAGE * MEMORY_PAGE;
 
-    return doubled < connection->decoder.header.length ? doubled : connection->decoder.header.length;
+    return doubled < needed ? doubled : needed;
 }
 
 static bool has_room(struct connection *connection, uint32_t capacity)
@@ -55,7 +55,7 @@ bool memory_grow(struct connection *connection)
         desk_watch(connection, 0);
         return false;
     }
-    grown = realloc(is_small ? NULL : connection->payload, capacity);
+    grown = is_small ? memory_map(capacity) : memory_resize(connection->payload, connection->capacity, capacity);
     if (grown == NULL) {
         desk_close(connection);
         return false;
@@ -98,7 +98,7 @@ void memory_release(struct connection *connection)
     if (desk->privileged == connection)
         desk->privileged = NULL;
     if (had)
-        free(connection->payload);
+        memory_unmap(connection->payload, connection->capacity);
     connection->payload = connection->small;
     connection->capacity = sizeof connection->small;
     connection->have = 0;

@@ -7,6 +7,7 @@
 #include "guest/slots.h"
 #include "guest/stream.h"
 #include "wire/frame.h"
+#include "wire/reply.h"
 #include "wire/request.h"
 
 /* Where a connection stands; it is in the list of that stage. Lists are in the order of arrival, which is the order of deadlines. */
@@ -16,11 +17,13 @@ enum stage {
     STAGE_QUEUED,     /* waits for a slot */
     STAGE_WORKING,    /* a worker has it; the desk touches nothing of it */
     STAGE_LINGERING,  /* CONV-LINGER; until linger_timeout */
-    STAGE_CLOSED,     /* freed once the current batch of events, which may name it, is through */
+    STAGE_CLOSED,     /* its place is free once the current batch of events, which may name it, is through */
     STAGES
 };
 
+/* Bytes for a request's payload and for what is made of it, enough as a rule. */
 #define CONNECTION_INLINE 512
+#define CONNECTION_ROOM 1024
 
 struct connection {
     struct job job; /* first: a job is its connection */
@@ -40,10 +43,17 @@ struct connection {
     uint32_t have;     /* payload bytes held; of a reply: sent */
     uint32_t capacity; /* bytes at payload */
     uint8_t *payload;  /* `small`, or allocated and counted in desk->held */
-    struct request *request;
     uint32_t weight; /* bytes of its request, counted in desk->queued_bytes while QUEUED */
+    void *memory;    /* what the request holds, if `room` is too small; else NULL */
+    struct request request;
     uint8_t small[CONNECTION_INLINE];
+    uint8_t room[CONNECTION_ROOM] __attribute__((aligned(16)));
 };
+
+/* New connections in one turn, so that a flood of them does not keep the others waiting. */
+#define ACCEPT_BATCH 64
+/* In one turn that many may follow on connections that are closed in it. */
+#define DESK_PLACES (LIMIT_CONNECTIONS + ACCEPT_BATCH)
 
 struct list {
     struct connection *first;
@@ -52,22 +62,28 @@ struct list {
 };
 
 struct desk {
+    uint8_t reply[REPLY_ROOM]; /* one thread needs but one; first, so that what every turn touches lies together behind it */
     const struct desk_setup *setup;
     const struct sys *sys;
     struct slots slots;
     struct list stages[STAGES];
     unsigned connections; /* all stages but CLOSED */
+    struct connection *free; /* places that were used before, by `next` */
+    unsigned used;           /* places that were ever used, from the first on */
     int epoll;
     bool stopping;
 
     int64_t accept_at; /* accepting pauses until then; 0: it does not; CLOCK_NEVER: until a connection closes */
     int64_t work_at;   /* starting a worker is tried again then */
+    int64_t idle_at;   /* without a connection until then, the agent is idle; 0 at the start */
     int64_t ask_at;    /* half-closed queued hosts are asked again then */
 
     size_t held;                  /* bytes of allocated payload buffers, without the privileged one's */
     struct connection *privileged; /* may grow to the limit whatever the others hold, so that they cannot block one another */
     unsigned paused;
     size_t queued_bytes;
+
+    struct connection places[DESK_PLACES];
 };
 
 /* desk.c */
@@ -76,6 +92,12 @@ void desk_move(struct connection *connection, enum stage stage);
 bool desk_watch(struct connection *connection, uint32_t events);
 void desk_unwatch(struct connection *connection);
 void desk_close(struct connection *connection);
+
+/* desk_places.c */
+/* Return: a place for a connection, its head zeroed; NULL: there is none left. */
+struct connection *desk_take_place(struct desk *desk);
+/* Free the places of STAGE_CLOSED. */
+void desk_free_places(struct desk *desk);
 
 /* desk_accept.c */
 void desk_accept(struct desk *desk);
@@ -86,6 +108,7 @@ void desk_admit(struct desk *desk, int fd, const struct sockaddr_storage *name);
 
 /* desk_request.c */
 void desk_read(struct connection *connection);
+void desk_drop_request(struct connection *connection);
 
 /* desk_memory.c: SRV-CONNS' bound on what incomplete requests hold. */
 /* Make room for more payload. Return: true; false if the connection is paused (or closed: no memory). */

@@ -1,8 +1,8 @@
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "guest/desk_parts.h"
+#include "guest/memory.h"
 
 /* What one connection may discard in one turn, so that a host that sends without end does not keep the others waiting. */
 #define DISCARD_PIECE 65536
@@ -19,8 +19,9 @@ static void keep(struct connection *connection, const uint8_t *bytes, size_t len
     struct desk *desk = connection->desk;
 
     memory_release(connection);
+    desk_drop_request(connection);
     if (length > sizeof connection->small) {
-        connection->payload = malloc(length);
+        connection->payload = memory_map(length);
         if (connection->payload == NULL) {
             connection->payload = connection->small;
             desk_close(connection);
@@ -73,6 +74,7 @@ void desk_linger(struct connection *connection, bool shut_down)
     struct desk *desk = connection->desk;
 
     memory_release(connection);
+    desk_drop_request(connection);
     if (!shut_down)
         desk->sys->shutdown(connection->fd, SHUT_WR);
     connection->deadline = clock_after(desk->sys->now(), desk->setup->options->linger_timeout);

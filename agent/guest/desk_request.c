@@ -1,9 +1,7 @@
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "guest/desk_parts.h"
-#include "wire/reply.h"
+#include "guest/memory.h"
 
 /* Reads in one turn, so that a host that sends without end does not keep the others waiting. */
 #define READ_BATCH 16
@@ -15,55 +13,56 @@ static bool is_kept(const struct frame_decoder *decoder)
 
 static void reply_error_and_end(struct connection *connection, const struct wire_error *error)
 {
-    uint8_t bytes[REPLY_ROOM];
+    uint8_t *reply = connection->desk->reply;
 
     log_event(connection->desk->setup->log, "request refused: ", wire_code_name(error->code), NULL);
-    desk_reply(connection, bytes, reply_error(bytes, error));
+    desk_reply(connection, reply, reply_error(reply, error));
 }
 
 static void reply_pong_and_end(struct connection *connection)
 {
-    uint8_t bytes[REPLY_ROOM];
+    uint8_t *reply = connection->desk->reply;
 
-    desk_reply(connection, bytes, reply_pong(bytes, AGENT_VERSION, connection->desk->setup->instance));
+    desk_reply(connection, reply, reply_pong(reply, AGENT_VERSION, connection->desk->setup->instance));
 }
 
-static void queue(struct connection *connection, const struct request *request)
+void desk_drop_request(struct connection *connection)
 {
-    connection->request = malloc(sizeof *request);
-    if (connection->request == NULL) {
-        desk_close(connection);
+    memory_unmap(connection->memory, request_room(connection->weight));
+    connection->memory = NULL;
+}
+
+/* Short requests need no memory of their own, as a rule. */
+static void parse(struct connection *connection, const char *payload, uint32_t length)
+{
+    struct request *request = &connection->request;
+
+    connection->weight = length;
+    if (length <= CONNECTION_INLINE)
+        request_parse(request, connection->room, CONNECTION_ROOM, payload, length);
+    if (length <= CONNECTION_INLINE && request->error.code != WIRE_INTERNAL)
         return;
-    }
-    memcpy(connection->request, request, sizeof *request);
-    desk_queue(connection);
+    connection->memory = memory_map(request_room(length));
+    request_parse(request, connection->memory, connection->memory != NULL ? request_room(length) : 0, payload, length);
 }
 
 /* The first frame is whole (CONV-FIRST: judged by type, then size, then content). */
 static void judge(struct connection *connection)
 {
     const struct frame_header header = connection->decoder.header;
-    struct request request;
+    struct request *request = &connection->request;
 
-    if (header.type != FRAME_JSON) {
-        struct wire_error error = {.code = WIRE_OK};
-
-        wire_fail(&error, WIRE_MALFORMED, "the first frame is not JSON", NULL);
-        reply_error_and_end(connection, &error);
-        return;
-    }
-    request_parse(&request, (const char *)connection->payload, header.length);
+    if (header.type == FRAME_JSON)
+        parse(connection, (const char *)connection->payload, header.length);
+    else
+        wire_fail(&request->error, WIRE_MALFORMED, "the first frame is not JSON", NULL);
     memory_release(connection);
-    connection->weight = header.length;
-    if (request.error.code != WIRE_OK && !request.drain) {
-        reply_error_and_end(connection, &request.error);
-    } else if (request.op == REQUEST_PING) {
+    if (request->error.code != WIRE_OK && !request->drain)
+        reply_error_and_end(connection, &request->error);
+    else if (request->op == REQUEST_PING)
         reply_pong_and_end(connection);
-    } else {
-        queue(connection, &request);
-        return;
-    }
-    request_clear(&request);
+    else
+        desk_queue(connection);
 }
 
 /* Take one read's bytes. Return: true if the frame is whole, or the connection closed. */
@@ -94,8 +93,8 @@ static bool take(struct connection *connection, const uint8_t *bytes, size_t cou
     }
 }
 
-/* Read as much as the frame still wants and there is room for: never beyond the request, so that a worker finds an upload in the
- * socket, whole. Return: as recv(). */
+/* Read as much as the frame still wants and there is room for: never beyond the request, so that a worker finds an
+ * upload in the socket, whole. Return: as recv(). */
 static ssize_t receive(struct connection *connection, uint8_t *header, const uint8_t **at)
 {
     const struct sys *sys = connection->desk->sys;

@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "guest/desk_parts.h"
 #include "guest/serve.h"
 
@@ -11,14 +9,16 @@ static void serve(struct job *job)
 {
     struct connection *connection = (struct connection *)job;
     const struct desk_setup *setup = connection->desk->setup;
+    uint8_t buffer[STREAM_BUFFER];
     const struct stream stream = {
         .sys = setup->sys,
         .fd = connection->fd,
         .stop = setup->stop,
         .io_timeout = setup->options->io_timeout,
+        .buffer = buffer,
     };
 
-    connection->ending = serve_request(&stream, connection->request, setup->origin, setup->log);
+    connection->ending = serve_request(&stream, &connection->request, setup->origin, setup->log);
 }
 
 void desk_queue(struct connection *connection)
@@ -58,7 +58,7 @@ void desk_collect(struct desk *desk)
 {
     struct job *next;
 
-    for (struct job *job = slots_collect(&desk->slots); job != NULL; job = next) {
+    for (struct job *job = slots_collect(&desk->slots, desk->sys->now()); job != NULL; job = next) {
         struct connection *connection = (struct connection *)job;
 
         next = job->next;

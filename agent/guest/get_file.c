@@ -95,11 +95,7 @@ static ssize_t read_chunk(struct download *download)
             return got;
         transfer_close_pipe(transfer); /* a file that cannot be spliced */
     }
-    if (transfer_buffer(transfer) == NULL) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return sys->read(download->file, transfer->buffer, LIMIT_CHUNK);
+    return sys->read(download->file, download->stream->buffer, LIMIT_CHUNK);
 }
 
 /* Return: ENDING_OK with *got bytes ready, 0 at the end of the file. */
@@ -171,22 +167,22 @@ static enum ending send_chunk(struct download *download, size_t length)
         return ending;
     if (download->transfer.pipe[0] >= 0)
         return send_pipe(download, length);
-    return stream_send(download->stream, download->transfer.buffer, length, 0);
+    return stream_send(download->stream, download->stream->buffer, length, 0);
 }
 
 static enum ending send_file(struct download *download)
 {
-    uint8_t bytes[REPLY_ROOM];
+    uint8_t *reply = download->stream->buffer;
     const struct stat *status = &download->status;
     enum ending ending =
-        stream_send(download->stream, bytes, reply_file(bytes, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size), 0);
+        stream_send(download->stream, reply, reply_file(reply, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size), 0);
 
     while (ending == ENDING_OK) {
         size_t got;
 
         ending = next_chunk(download, &got);
         if (ending == ENDING_OK && got == 0)
-            return stream_send(download->stream, bytes, reply_eof(bytes), 0);
+            return stream_send(download->stream, reply, reply_eof(reply), 0);
         if (ending == ENDING_OK)
             ending = send_chunk(download, got);
     }
@@ -199,14 +195,11 @@ enum ending get_file_serve(const struct stream *stream, const struct request *re
     struct wire_error error = {.code = WIRE_OK};
     enum ending ending;
 
-    if (!open_file(&download, request->path, &error)) {
-        uint8_t bytes[REPLY_ROOM];
-
-        return stream_send(stream, bytes, reply_error(bytes, &error), 0);
-    }
+    if (!open_file(&download, request->path, &error))
+        return stream_send(stream, stream->buffer, reply_error(stream->buffer, &error), 0);
     transfer_open(&download.transfer, stream->sys);
     ending = send_file(&download);
-    transfer_close(&download.transfer);
+    transfer_close_pipe(&download.transfer);
     stream->sys->close(download.file);
     return ending;
 }

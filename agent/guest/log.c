@@ -43,9 +43,9 @@ static void write_line(struct log *log, va_list strings)
             line[i] = '?';
     line[text.length] = '\n';
 
-    pthread_mutex_lock(&log->lock); /* between the look and the write no other thread may take the room */
+    lock_take(&log->lock); /* between the look and the write no other thread may take the room */
     write_at_once(STDERR_FILENO, line, text.length + 1);
-    pthread_mutex_unlock(&log->lock);
+    lock_release(&log->lock);
 }
 
 void log_event(struct log *log, ...)

@@ -2,14 +2,15 @@
 #ifndef GUEST_LOG_H
 #define GUEST_LOG_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "guest/futex.h"
 
 #define LOG_NAME "smolvm-guest-agent"
 
 struct log {
-    pthread_mutex_t lock;
+    struct lock lock;
     bool quiet; /* only fatal lines */
 };
 

@@ -74,7 +74,7 @@ static int serve(const struct options *options, struct log *log)
 
 int main(int argc, char **argv)
 {
-    struct log log = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct log log = {.quiet = false};
     char reason[512];
     struct text complaint = text_in(reason, sizeof reason);
     struct options options;

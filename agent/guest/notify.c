@@ -84,7 +84,6 @@ static void *notify_vsock(void *argument)
     if (!notify_vsock_type(notice, notice->types[0]) &&
         (notice->types[1] == 0 || !notify_vsock_type(notice, notice->types[1])))
         log_failure(notice->log, "NOTIFY_SOCKET", strerror(errno));
-    free(notice);
     return NULL;
 }
 
@@ -125,20 +124,16 @@ static const char *vsock_part(const char *value, int types[2])
 /* Connecting may take seconds: in a thread. */
 static void start_vsock(const struct vsock_notice *notice, struct log *log)
 {
-    struct vsock_notice *copy = malloc(sizeof *copy);
+    static struct vsock_notice copy; /* the agent gets ready once */
     pthread_t thread;
-    int err = ENOMEM;
+    int err;
 
-    if (copy != NULL) {
-        *copy = *notice;
-        err = pthread_create(&thread, NULL, notify_vsock, copy);
-    }
-    if (err == 0) {
+    copy = *notice;
+    err = pthread_create(&thread, NULL, notify_vsock, &copy);
+    if (err == 0)
         pthread_detach(thread);
-        return;
-    }
-    free(copy);
-    log_failure(log, "NOTIFY_SOCKET", strerror(err));
+    else
+        log_failure(log, "NOTIFY_SOCKET", strerror(err));
 }
 
 void notify_ready(int ready_fd, struct log *log)

@@ -9,6 +9,7 @@
 
 #include "guest/clock.h"
 #include "guest/listen.h"
+#include "guest/memory.h"
 #include "guest/number.h"
 #include "wire/constants.h"
 
@@ -268,7 +269,8 @@ enum options_verdict options_read(struct options *options, int argc, char **argv
         .max_requests = LIMIT_WORK_SLOTS,
         .ready_fd = -1,
     };
-    options->peers.cids = calloc((size_t)argc + 1, sizeof *options->peers.cids); /* no more can be named than there are arguments */
+    options->peers.room = ((size_t)argc + 1) * sizeof *options->peers.cids; /* no more can be named than there are arguments */
+    options->peers.cids = memory_map(options->peers.room);
     if (options->peers.cids == NULL) {
         text_add(complaint, "no memory");
         return OPTIONS_BAD;
@@ -282,6 +284,6 @@ enum options_verdict options_read(struct options *options, int argc, char **argv
 
 void options_clear(struct options *options)
 {
-    free(options->peers.cids);
+    memory_unmap(options->peers.cids, options->peers.room);
     options->peers = (struct peers){.count = 0};
 }

@@ -23,6 +23,7 @@ struct peers {
     bool any;
     size_t count;
     uint32_t *cids; /* owned; options_clear() */
+    size_t room;    /* bytes at cids */
 };
 
 struct options {

@@ -44,10 +44,8 @@ static bool write_bytes(struct upload *upload, const uint8_t *bytes, size_t leng
 static void empty_pipe(struct upload *upload, size_t length)
 {
     const struct sys *sys = upload->stream->sys;
-    uint8_t *buffer = transfer_buffer(&upload->transfer);
+    uint8_t *buffer = upload->stream->buffer;
 
-    if (buffer == NULL)
-        wire_fail(&upload->error, WIRE_INTERNAL, "no memory", NULL);
     while (length > 0 && upload->error.code == WIRE_OK) {
         const ssize_t got = sys->read(upload->transfer.pipe[0], buffer, length < LIMIT_CHUNK ? length : LIMIT_CHUNK);
 
@@ -94,13 +92,9 @@ static ssize_t move(struct upload *upload, size_t length)
             return got;
         transfer_close_pipe(&upload->transfer);
     }
-    if (transfer_buffer(&upload->transfer) == NULL) {
-        wire_fail(&upload->error, WIRE_INTERNAL, "no memory", NULL);
-        return stream_discard(sys, fd, length);
-    }
-    got = sys->recv(fd, upload->transfer.buffer, length < LIMIT_CHUNK ? length : LIMIT_CHUNK, 0);
+    got = sys->recv(fd, upload->stream->buffer, length < LIMIT_CHUNK ? length : LIMIT_CHUNK, 0);
     if (got > 0)
-        write_bytes(upload, upload->transfer.buffer, (size_t)got);
+        write_bytes(upload, upload->stream->buffer, (size_t)got);
     return got;
 }
 
@@ -189,7 +183,7 @@ enum ending put_file_serve(const struct stream *stream, const struct request *re
         .error = request->error,
         .left = request->size,
     };
-    uint8_t reply[REPLY_ROOM];
+    uint8_t *reply = stream->buffer;
     enum ending ending;
 
     if (upload.error.code == WIRE_OK)
@@ -199,7 +193,7 @@ enum ending put_file_serve(const struct stream *stream, const struct request *re
     if (ending == ENDING_OK && upload.error.code == WIRE_OK)
         target_commit(&upload.target, (mode_t)request->mode, &upload.error);
     target_discard(&upload.target);
-    transfer_close(&upload.transfer);
+    transfer_close_pipe(&upload.transfer);
     if (ending != ENDING_OK)
         return ending;
     return stream_send(stream, reply, upload.error.code == WIRE_OK ? reply_ok(reply) : reply_error(reply, &upload.error), 0);

@@ -9,7 +9,7 @@
 __attribute__((constructor)) static void protect_relro(void)
 {
     const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
     const ElfW(Phdr) *relro = NULL;
     uintptr_t base = 0;
 

@@ -4,7 +4,7 @@
 #include "guest/put_file.h"
 #include "guest/run.h"
 
-enum ending serve_request(const struct stream *stream, struct request *request, const struct origin *origin, struct log *log)
+enum ending serve_request(const struct stream *stream, const struct request *request, const struct origin *origin, struct log *log)
 {
     enum ending ending = ENDING_BROKEN;
     const char *operation = "";
@@ -28,7 +28,6 @@ enum ending serve_request(const struct stream *stream, struct request *request, 
     }
     if (ending == ENDING_OK)
         stream->sys->shutdown(stream->fd, SHUT_WR);
-    request_clear(request);
     log_event(log, operation, ending_text(ending), NULL);
     return ending;
 }

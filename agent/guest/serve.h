@@ -7,8 +7,8 @@
 #include "guest/stream.h"
 #include "wire/request.h"
 
-/* Serve `request` and clear it. The sending side is shut down after a whole response (ENDING_OK: the connection lingers);
+/* Serve `request`. The sending side is shut down after a whole response (ENDING_OK: the connection lingers);
  * after anything else it is to be closed. Return: how the conversation ended. */
-enum ending serve_request(const struct stream *stream, struct request *request, const struct origin *origin, struct log *log);
+enum ending serve_request(const struct stream *stream, const struct request *request, const struct origin *origin, struct log *log);
 
 #endif

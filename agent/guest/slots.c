@@ -1,32 +1,35 @@
 #include "guest/slots.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "guest/clock.h"
+#include "guest/futex.h"
+#include "guest/stream.h"
 
 #ifndef __has_feature
 #define __has_feature(feature) 0
 #endif
 
-/* What an operation needs on its stack, the start of a child included; sanitizers need several times that. */
+/* What an operation needs on its stack beside the stream's buffer, the start of a child included; sanitizers need
+ * several times that. */
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define STACK_SIZE (512 * 1024)
 #else
-#define STACK_SIZE (64 * 1024)
+#define STACK_SIZE (STREAM_BUFFER + 64 * 1024)
 #endif
 
 #define IDLE_LIFE (CLOCK_SECOND / 2)
 
+/* On the stack of its thread, which lives until it is told to end. */
 struct worker {
     struct worker *next;
     struct slots *slots;
-    struct job *job;
-    pthread_cond_t wake;
+    struct job *job;  /* written before `told` is */
+    atomic_uint told; /* 1: there is a job, or NULL for the end */
+    int64_t idle_from;
 };
 
 bool slots_open(struct slots *slots)
@@ -34,102 +37,64 @@ bool slots_open(struct slots *slots)
     *slots = (struct slots){.finished = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (slots->finished < 0)
         return false;
-    pthread_mutex_init(&slots->lock, NULL);
     pthread_attr_init(&slots->attributes);
     pthread_attr_setdetachstate(&slots->attributes, PTHREAD_CREATE_DETACHED);
     errno = pthread_attr_setstacksize(&slots->attributes, STACK_SIZE);
     return errno == 0;
 }
 
-static void forget_idle(struct worker *worker)
+static void hand_back(struct worker *worker)
 {
-    for (struct worker **at = &worker->slots->idle; *at != NULL; at = &(*at)->next)
-        if (*at == worker) {
-            *at = worker->next;
-            return;
-        }
-}
-
-/* Called and returns with the lock held. Return: the next job; NULL once the worker has been idle for long. */
-static struct job *wait_for_job(struct worker *worker)
-{
+    const uint64_t one = 1;
     struct slots *slots = worker->slots;
-    struct timespec end;
+    struct job *job = worker->job;
 
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += IDLE_LIFE;
-    end.tv_sec += end.tv_nsec / CLOCK_SECOND;
-    end.tv_nsec %= CLOCK_SECOND;
-    while (worker->job == NULL)
-        if (pthread_cond_timedwait(&worker->wake, &slots->lock, &end) == ETIMEDOUT && worker->job == NULL) {
-            forget_idle(worker);
-            return NULL;
-        }
-    return worker->job;
+    atomic_store(&worker->told, 0);
+    job->worker = worker;
+    job->next = atomic_load(&slots->done);
+    while (!atomic_compare_exchange_weak(&slots->done, &job->next, job))
+        continue;
+    if (write(slots->finished, &one, sizeof one) < 0) {
+        /* Only a counter at its limit refuses, and then it is readable already. */
+    }
 }
 
 static void *work(void *argument)
 {
-    const uint64_t one = 1;
-    struct worker worker = {.slots = argument};
-    struct slots *slots = worker.slots;
-    pthread_condattr_t monotonic;
-    struct job *job;
+    struct job *first = argument;
+    struct worker worker = {.slots = first->slots, .job = first};
 
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&worker.wake, &monotonic);
-    pthread_mutex_lock(&slots->lock);
-    job = slots->fresh;
-    slots->fresh = job->next;
-    while (job != NULL) {
-        pthread_mutex_unlock(&slots->lock);
-        job->serve(job);
-        pthread_mutex_lock(&slots->lock);
-
-        /* Idle before the job is handed back, so that whoever collects it finds the slot free. */
-        worker.job = NULL;
-        worker.next = slots->idle;
-        slots->idle = &worker;
-        job->next = slots->done;
-        slots->done = job;
-        pthread_mutex_unlock(&slots->lock);
-        if (write(slots->finished, &one, sizeof one) < 0) {
-            /* Only a counter at its limit refuses, and then it is readable already. */
-        }
-        pthread_mutex_lock(&slots->lock);
-        job = wait_for_job(&worker);
+    while (worker.job != NULL) {
+        worker.job->serve(worker.job);
+        hand_back(&worker);
+        while (atomic_load(&worker.told) == 0)
+            futex_wait(&worker.told, 0);
     }
-    pthread_mutex_unlock(&slots->lock);
-    pthread_cond_destroy(&worker.wake);
     return NULL;
+}
+
+static void tell(struct worker *worker, struct job *job)
+{
+    worker->job = job;
+    atomic_store(&worker->told, 1);
+    futex_wake(&worker->told);
 }
 
 bool slots_serve(struct slots *slots, struct job *job)
 {
-    struct worker *worker;
+    struct worker *worker = slots->idle;
     pthread_t thread;
-    bool started = true;
 
-    pthread_mutex_lock(&slots->lock);
-    worker = slots->idle;
     if (worker != NULL) {
         slots->idle = worker->next;
-        worker->job = job;
-        pthread_cond_signal(&worker->wake);
-    } else {
-        /* Which new worker takes which fresh job does not matter. */
-        job->next = slots->fresh;
-        slots->fresh = job;
-        started = pthread_create(&thread, &slots->attributes, work, slots) == 0;
-        if (!started)
-            slots->fresh = job->next;
+        tell(worker, job);
+        return true;
     }
-    pthread_mutex_unlock(&slots->lock);
-    return started;
+    job->slots = slots;
+    return pthread_create(&thread, &slots->attributes, work, job) == 0;
 }
 
-struct job *slots_collect(struct slots *slots)
+struct job *slots_collect(struct slots *slots, int64_t now)
 {
     uint64_t count;
     struct job *done;
@@ -137,9 +102,29 @@ struct job *slots_collect(struct slots *slots)
     if (read(slots->finished, &count, sizeof count) < 0) {
         /* Not readable: nothing is done, and the list says so. */
     }
-    pthread_mutex_lock(&slots->lock);
-    done = slots->done;
-    slots->done = NULL;
-    pthread_mutex_unlock(&slots->lock);
+    done = atomic_exchange(&slots->done, NULL);
+    for (struct job *job = done; job != NULL; job = job->next) {
+        job->worker->idle_from = now;
+        job->worker->next = slots->idle;
+        slots->idle = job->worker;
+    }
     return done;
+}
+
+int64_t slots_dismiss(struct slots *slots, int64_t now)
+{
+    struct worker **at = &slots->idle;
+
+    while (*at != NULL && now < (*at)->idle_from + IDLE_LIFE)
+        at = &(*at)->next;
+
+    struct worker *worker = *at; /* and all behind it, which have been idle for longer */
+    struct worker *next;
+
+    *at = NULL;
+    for (; worker != NULL; worker = next) {
+        next = worker->next;
+        tell(worker, NULL);
+    }
+    return slots->idle != NULL ? slots->idle->idle_from + IDLE_LIFE : CLOCK_NEVER;
 }

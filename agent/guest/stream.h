@@ -8,12 +8,17 @@
 #include <sys/types.h>
 
 #include "guest/sys.h"
+#include "wire/constants.h"
+
+/* Room for a frame of the largest chunk, and so for any reply too. */
+#define STREAM_BUFFER (LIMIT_FRAME_HEADER + LIMIT_CHUNK)
 
 struct stream {
     const struct sys *sys;
     int fd;             /* the host's connection, non-blocking */
     int stop;           /* readable once the agent stops; never read */
     int64_t io_timeout; /* ns */
+    uint8_t *buffer;    /* STREAM_BUFFER bytes, for whoever is at work */
 };
 
 /* How a conversation, or a step of it, ended. */

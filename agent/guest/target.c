@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "guest/memory.h"
 #include "guest/path.h"
 
 #define NAME_TRIES 8
@@ -83,10 +83,11 @@ static bool create(struct target *target, struct wire_error *error)
 bool target_open(struct target *target, const struct sys *sys, const struct request *request, struct wire_error *error)
 {
     *target = (struct target){.sys = sys, .path = request->path, .directory = -1, .file = -1};
-    target->resolved = malloc(strlen(request->path) + 2); /* path_resolve() may write "." */
+    target->room = strlen(request->path) + 2; /* path_resolve() may write "." */
+    target->resolved = memory_map(target->room);
     if (target->resolved == NULL)
         return wire_fail(error, WIRE_INTERNAL, "no memory", NULL);
-    memcpy(target->resolved, request->path, strlen(request->path) + 1);
+    memcpy(target->resolved, request->path, target->room - 1);
     path_resolve(target->resolved);
     return choose(target, request->name, error) && create(target, error);
 }
@@ -115,7 +116,7 @@ void target_discard(struct target *target)
         target->sys->unlink(target->directory, target->temporary);
     if (target->directory >= 0)
         target->sys->close(target->directory);
-    free(target->resolved);
+    memory_unmap(target->resolved, target->room);
     target->resolved = NULL;
     target->temporary[0] = '\0';
     target->directory = target->file = -1;

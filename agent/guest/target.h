@@ -12,6 +12,7 @@ struct target {
     int directory;    /* opened once, everything goes through it; -1: not open */
     int file;         /* -1: not open */
     char *resolved;   /* owned; `name` may point into it */
+    size_t room;      /* bytes at resolved */
     const char *name; /* final name in the directory */
     char temporary[sizeof PUT_PREFIX + 16]; /* empty once there is none */
 };

@@ -1,9 +1,6 @@
 #include "guest/transfer.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
-
-#include "wire/constants.h"
 
 void transfer_open(struct transfer *transfer, const struct sys *sys)
 {
@@ -19,18 +16,4 @@ void transfer_close_pipe(struct transfer *transfer)
             transfer->sys->close(transfer->pipe[end]);
         transfer->pipe[end] = -1;
     }
-}
-
-uint8_t *transfer_buffer(struct transfer *transfer)
-{
-    if (transfer->buffer == NULL)
-        transfer->buffer = malloc(LIMIT_CHUNK);
-    return transfer->buffer;
-}
-
-void transfer_close(struct transfer *transfer)
-{
-    transfer_close_pipe(transfer);
-    free(transfer->buffer);
-    transfer->buffer = NULL;
 }

@@ -1,4 +1,4 @@
-/* A pipe, and memory where splicing does not work, between a socket and a file. */
+/* A pipe between a socket and a file; where splicing does not work there is the stream's buffer. */
 #ifndef GUEST_TRANSFER_H
 #define GUEST_TRANSFER_H
 
@@ -9,16 +9,12 @@
 
 struct transfer {
     const struct sys *sys;
-    int pipe[2];     /* -1: splicing is not, or no longer, possible */
-    uint8_t *buffer; /* LIMIT_CHUNK bytes; NULL until transfer_buffer() */
+    int pipe[2]; /* -1: splicing is not, or no longer, possible */
 };
 
-/* Never fails: without a pipe there is the buffer. */
+/* Never fails. */
 void transfer_open(struct transfer *transfer, const struct sys *sys);
-/* Stop splicing; what the pipe held is gone. */
+/* Splice no more; what the pipe held is gone. May be called twice. */
 void transfer_close_pipe(struct transfer *transfer);
-/* Return: the buffer, or NULL: no memory. */
-uint8_t *transfer_buffer(struct transfer *transfer);
-void transfer_close(struct transfer *transfer);
 
 #endif

@@ -8,6 +8,7 @@
 #include <cJSON.h>
 #include <cmocka.h>
 
+#include "../wire/arena.h"
 #include "../wire/frame.h"
 #include "../wire/json_strict.h"
 #include "../wire/reply.h"
@@ -94,10 +95,12 @@ static char *error_text(const struct wire_error *error)
     uint8_t *out = room(REPLY_ROOM);
     const size_t length = reply_error(out, error);
     const char *json = (const char *)out + LIMIT_FRAME_HEADER;
+    static max_align_t memory[1024];
     cJSON *tree;
     char *text;
 
     assert_int_equal(json_strict(json, length - LIMIT_FRAME_HEADER).verdict, JSON_GOOD);
+    arena_use(memory, sizeof memory);
     tree = cJSON_ParseWithLength(json, length - LIMIT_FRAME_HEADER);
     assert_non_null(tree);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(tree, "ok")));
@@ -106,7 +109,6 @@ static char *error_text(const struct wire_error *error)
     text = strdup(cJSON_GetObjectItemCaseSensitive(tree, "error")->valuestring);
     assert_non_null(text);
     assert_in_range(strlen(text), 1, LIMIT_ERROR_TEXT);
-    cJSON_Delete(tree);
     free(out);
     return text;
 }

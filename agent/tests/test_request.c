@@ -1,8 +1,6 @@
 /* What holds for every request: the payload, version, operation and memory. */
 #include "request_parse.h"
 
-#include <cJSON.h>
-
 #include "../wire/constants.h"
 
 static void assert_zero(const struct request *request)
@@ -62,7 +60,7 @@ static void judges_size_before_content(void **state)
     assert_int_equal(request.error.code, WIRE_TOO_LARGE);
     request_clear(&request);
     free(payload);
-    request_parse(&request, NULL, LIMIT_CONTROL_PAYLOAD + 1); /* what is beyond the limit need not be kept */
+    request_parse(&request, NULL, 0, NULL, LIMIT_CONTROL_PAYLOAD + 1); /* what is beyond the limit need not be kept */
     assert_int_equal(request.error.code, WIRE_TOO_LARGE);
     request_clear(&request);
 }
@@ -150,43 +148,54 @@ static void ignores_unknown_members(void **state)
     free(json);
 }
 
-static unsigned allocations_left;
-
-static void *scarce_malloc(size_t size)
-{
-    if (allocations_left == 0)
-        return NULL;
-    allocations_left--;
-    return malloc(size);
-}
-
-/* SRV-SURVIVE: whichever allocation fails, the request is refused and nothing leaks. */
+/* However little room there is, the request is refused and nothing beyond it is touched. */
 static void survives_want_of_memory(void **state)
 {
     static const char json[] =
         "{\"op\":\"run\",\"cmd\":\"x\",\"timeout\":1.5,\"env\":{\"A\":\"b\",\"C\":5},\"more\":[1,{\"x\":\"y\"}]}";
-    cJSON_Hooks scarce = {.malloc_fn = scarce_malloc, .free_fn = free};
-    unsigned allowed = 0;
+    size_t size = 0;
     bool served = false;
 
     (void)state;
-    cJSON_InitHooks(&scarce);
-    for (; !served && allowed < 1000; allowed++) {
+    for (; !served && size < request_room(strlen(json)); size++) {
         struct request request;
 
-        allocations_left = allowed;
-        request = parse(json);
+        request_memory = malloc(size + 1);
+        assert_non_null(request_memory);
+        request_parse(&request, request_memory, size, json, strlen(json));
         served = request.error.code == WIRE_OK;
         if (!served) {
             assert_int_equal(request.error.code, WIRE_INTERNAL);
             assert_non_null(strstr(request.error.text, "no memory"));
         }
         request_clear(&request);
-        assert_zero(&request);
     }
-    cJSON_InitHooks(NULL);
     assert_true(served);
-    assert_in_range(allowed, 20, 100);
+    assert_in_range(size, 20, request_room(strlen(json)) - 1);
+}
+
+/* What takes the most memory for its length. */
+static void always_has_enough_room(void **state)
+{
+    static const char *const shapes[][2] = {
+        {"{\"op\":\"ping\",\"x\":[0", ",0"},          {"{\"op\":\"ping\",\"x\":[\"\"", ",\"\""},
+        {"{\"op\":\"ping\",\"x\":[[]", ",[]"},        {"{\"op\":\"ping\",\"x\":[\"a\"", ",\"a\""},
+        {"{\"op\":\"ping\",\"x\":[1e5", ",12345678"},
+    };
+    static char json[40000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t count = 0; count <= 4000; count += count < 40 ? 1 : 660) {
+            struct request request;
+            char *end = json + strlen(strcpy(json, shapes[i][0]));
+
+            for (size_t j = 0; j < count; j++)
+                end = strcpy(end, shapes[i][1]) + strlen(shapes[i][1]);
+            strcpy(end, "]}");
+            request = parse_good(json, REQUEST_PING);
+            request_clear(&request);
+        }
 }
 
 int main(void)
@@ -196,6 +205,7 @@ int main(void)
         cmocka_unit_test(judges_size_before_content), cmocka_unit_test(serves_version_one),
         cmocka_unit_test(refuses_unknown_operations), cmocka_unit_test(quotes_no_more_than_a_little),
         cmocka_unit_test(ignores_unknown_members),    cmocka_unit_test(survives_want_of_memory),
+        cmocka_unit_test(always_has_enough_room),
     };
 
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "arena.h"
 #include "request_field.h"
 #include "text.h"
 
@@ -90,7 +91,7 @@ static bool read_timeout(struct request *request, struct field timeout)
         return invalid(request, "timeout must be a finite number of seconds, not negative (0: no deadline), or null");
     if (timeout.item->valuedouble <= 0)
         return true;
-    request->timeout_text = cJSON_malloc(timeout.raw.length + 1);
+    request->timeout_text = arena_take(timeout.raw.length + 1);
     if (request->timeout_text == NULL)
         return wire_fail(&request->error, WIRE_INTERNAL, "no memory for timeout", NULL);
     memcpy(request->timeout_text, timeout.raw.start, timeout.raw.length);
@@ -168,14 +169,28 @@ static void read_put_file(struct request *request, struct field object)
     request->drain = read_size(request, field_find(object, "size")) && request->error.code != WIRE_OK;
 }
 
-void request_parse(struct request *request, const char *payload, size_t length)
+/* A value takes two bytes of the payload at the least. It has a node, a name and a string or (while it is read) a
+ * number, and env a pointer; each of these is rounded up. Strings, the text of `timeout` and env hold no more than the
+ * payload does, each. */
+size_t request_room(size_t length)
+{
+    const size_t values = length / 2 < LIMIT_JSON_VALUES ? length / 2 + 1 : LIMIT_JSON_VALUES;
+    const size_t rounding = 2 * ARENA_ALIGN;
+
+    if (length > LIMIT_CONTROL_PAYLOAD)
+        return 0;
+    return values * (sizeof(cJSON) + 2 * rounding + sizeof(char *)) + 3 * length + 4 * rounding;
+}
+
+void request_parse(struct request *request, void *room, size_t size, const char *payload, size_t length)
 {
     struct field object = {.raw = {.start = payload, .length = length}};
 
     memset(request, 0, sizeof *request);
     if (!judge_payload(request, payload, length))
         return;
-    object.item = request->tree = cJSON_ParseWithLength(payload, length);
+    arena_use(room, size);
+    object.item = cJSON_ParseWithLength(payload, length);
     if (object.item == NULL) { /* of a payload found good */
         wire_fail(&request->error, WIRE_INTERNAL, "no memory for the request", NULL);
         return;
@@ -188,12 +203,4 @@ void request_parse(struct request *request, const char *payload, size_t length)
         read_put_file(request, object);
     else if (request->op == REQUEST_GET_FILE)
         read_path(request, object);
-}
-
-void request_clear(struct request *request)
-{
-    cJSON_Delete(request->tree);
-    cJSON_free(request->timeout_text);
-    cJSON_free(request->env);
-    memset(request, 0, sizeof *request);
 }

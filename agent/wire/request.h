@@ -16,7 +16,7 @@ enum request_op {
     REQUEST_GET_FILE
 };
 
-/* Everything that points, points into memory the request owns; request_clear() frees it. */
+/* Everything that points, points into the room that request_parse() was given. */
 struct request {
     enum request_op op;
     struct wire_error error; /* code not WIRE_OK: answer this, do nothing else; except that a put_file with drain set is
@@ -33,17 +33,16 @@ struct request {
     const char *name; /* put_file: NULL if absent or null */
     int mode;         /* put_file: LIMIT_FILE_MODE_DEFAULT if absent or null */
     uint64_t size;    /* put_file */
-
-    void *tree; /* cJSON's, private */
 };
 
-/* Parse one control payload of `length` bytes (not looked at above LIMIT_CONTROL_PAYLOAD). *request need not be
- * initialised, and nothing in it points into the payload. Never fails otherwise than through request->error
- * (WIRE_INTERNAL: no memory). A ping, run or get_file with an error has op set and error set; an error before the
- * operation is known has op REQUEST_NONE. */
-void request_parse(struct request *request, const char *payload, size_t length);
+/* Return: the bytes that a payload of `length` bytes needs at the most, beside the structure: less than 4 MiB. */
+size_t request_room(size_t length);
 
-/* Free what it holds and zero it. */
-void request_clear(struct request *request);
+/* Parse one control payload of `length` bytes (not looked at above LIMIT_CONTROL_PAYLOAD) into `room` of `size` bytes,
+ * aligned as malloc() would; what is not needed of that is not touched. *request need not be initialised, and nothing
+ * in it points into the payload. Never fails otherwise than through request->error (WIRE_INTERNAL: `size` is too small,
+ * which request_room(length) never is). A ping, run or get_file with an error has op set and error set; an error before
+ * the operation is known has op REQUEST_NONE. One thread at a time. */
+void request_parse(struct request *request, void *room, size_t size, const char *payload, size_t length);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "arena.h"
 #include "text.h"
 
 /* Enough for any integer of JSON-INT and its NUL. */
@@ -79,7 +80,7 @@ bool request_read_env(struct request *request, struct field env)
         return wire_fail(&request->error, WIRE_INVALID_ARGUMENT, "env must be an object or null", NULL);
     if (!measure(request, env, &count, &bytes))
         return false;
-    request->env = cJSON_malloc((count + 1) * sizeof *request->env + bytes + 1);
+    request->env = arena_take((count + 1) * sizeof *request->env + bytes + 1);
     if (request->env == NULL)
         return wire_fail(&request->error, WIRE_INTERNAL, "no memory for env", NULL);
     fill(request->env, env, count, bytes);
