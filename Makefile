@@ -31,8 +31,9 @@ agent-asan: $(ASAN_AGENT) ## build/asan/smolvm-guest-agent: the same sources und
 conformance: $(AGENT) $(VENV) ## judge the agent and the oracle by the contract
 	$(Q).venv/bin/conform run --strict exec:$(AGENT) exec:$(ORACLE) $(CONFORM_ARGS)
 
-test: $(AGENT) $(ASAN_AGENT) $(VENV) $(UNIT_PROGRAMS) ## unit tests, the harness's own, conformance of agent, ASan agent and oracle
+test: $(AGENT) $(ASAN_AGENT) $(VENV) $(UNIT_PROGRAMS) $(BENCH_TOOLS) ## unit tests, the harness's own, conformance of agent, ASan agent and oracle
 	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'harness-tests=$(MAKE) -s harness-tests' \
+		'footprint=.venv/bin/python -m guestwire.bench --check' \
 		'conformance=.venv/bin/conform run --strict exec:$(AGENT) exec:$(ASAN_AGENT) exec:$(ORACLE) $(CONFORM_ARGS)'
 
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
