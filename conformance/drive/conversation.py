@@ -14,6 +14,7 @@ from guestwire import protocol
 from guestwire.judge.outcome import DeadlineExceeded, Violation, expect, short
 
 CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing")
+KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
 
 
@@ -178,6 +179,7 @@ class Conversation:
         self.settled = True
         end = time.monotonic() + (self._left() if within is None else min(within, self._left()))
         answer = Answer()
+        kept = 0
         while True:
             try:
                 received = protocol.recv_frame(self.sock, timeout=max(end - time.monotonic(), 0.001))
@@ -200,6 +202,8 @@ class Conversation:
             answer.received[kind] = answer.received.get(kind, 0) + len(payload)
             dropped = not keep and kind in (protocol.FRAME_STDOUT, protocol.FRAME_STDERR, protocol.FRAME_DATA)
             if not dropped:
+                kept += len(payload)
+                expect(kept <= KEPT, f"a response of at most {KEPT} bytes", "it goes on")
                 answer.frames.append(received)
 
     def silence(self, seconds: float) -> None:
