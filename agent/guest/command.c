@@ -74,8 +74,8 @@ static bool make_pipes(const struct sys *sys, int out[2], int err[2], struct wir
         close_pair(sys, out);
         return fail(error, "pipe", number);
     }
-    sys->set_nonblocking(out[0]);
-    sys->set_nonblocking(err[0]);
+    sys->tune_pipe(out[0]);
+    sys->tune_pipe(err[0]);
     return true;
 }
 

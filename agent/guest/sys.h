@@ -32,7 +32,7 @@ struct sys {
     ssize_t (*write)(int fd, const void *buffer, size_t size);
     ssize_t (*splice)(int from, int to, size_t size); /* never waits for a pipe */
     int (*pipe)(int ends[2], int flags);
-    void (*set_nonblocking)(int fd);
+    void (*tune_pipe)(int reading_end); /* for reading a command's output: non-blocking, and with room for several frames */
     int (*held)(int pipe); /* bytes that a pipe holds; 0 where that cannot be known */
 
     int (*open)(int directory, const char *path, int flags, mode_t mode);
