@@ -180,6 +180,14 @@ def test_leak(folder: Path) -> None:
     assert "children" in done.cases["PING:2@unix"][2]
 
 
+def test_flood(folder: Path) -> None:
+    """An answer without an end ends the case, by its deadline or by what a response may hold."""
+    done = mini(folder, f"exec:{TINY} --flood 5")
+    assert done.status == 1
+    outcomes = [done.cases[f"PING:{number}@unix"][0] for number in (1, 2, 3)]
+    assert outcomes in (["PASS", "FAIL", "PASS"], ["PASS", "TIMEOUT", "PASS"])
+
+
 def test_no_case_is_not_green(folder: Path) -> None:
     done = mini(folder, f"exec:{TINY}", "-k=nothing")
     assert done.status == 4

@@ -2,10 +2,10 @@
 """A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
 run, a get_file), one conversation after the other, and on demand misbehaves.
 
-    tiny.py [--ok] [--die N] [--hang N] [--leak N] --listen unix:PATH|fd:N
+    tiny.py [--ok] [--die N] [--hang N] [--leak N] [--flood N] --listen unix:PATH|fd:N
 
 --ok answers everything with {"ok":true}; the others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang
-answers no more, --leak leaves a child behind.
+answers no more, --leak leaves a child behind, --flood answers without an end.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> No
         time.sleep(60)
     if options.leak and count >= options.leak and os.fork() == 0:
         os.execvp("sleep", ["sleep", "60"])
+    while options.flood and count >= options.flood:
+        sock.sendall(frame(2, bytes(65_536)))
     kind, length = struct.unpack(">BI", receive(sock, 5))
     sock.sendall(answer(receive(sock, length) if kind == 1 else b"", options.ok))
     sock.shutdown(socket.SHUT_WR)
@@ -71,7 +73,7 @@ def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> No
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--ok", action="store_true")
-    for name in ("--die", "--hang", "--leak"):
+    for name in ("--die", "--hang", "--leak", "--flood"):
         parser.add_argument(name, type=int, default=0)
     parser.add_argument("--listen", required=True)
     options = parser.parse_args()
