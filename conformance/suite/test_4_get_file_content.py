@@ -13,7 +13,7 @@ from guestwire import protocol
 from guestwire.drive.conversation import Conversation
 from guestwire.drive.host import Host, file_of
 from guestwire.judge.case import case
-from guestwire.judge.outcome import expect, expect_equal
+from guestwire.judge.outcome import CouldNotRun, expect, expect_equal
 from guestwire.suite.files import content, raw_request
 
 MIB = 1 << 20
@@ -178,6 +178,19 @@ def test_proc_self_status(host: Host) -> None:
     expect_equal(header["size"], 0, "size of the header")
     whole = re.match(rb"Name:\t.*\nPid:\t(\d+)\n.*\nnonvoluntary_ctxt_switches:\t\d+\n\Z", found, re.DOTALL)
     expect(whole, "/proc/self/status from Name to nonvoluntary_ctxt_switches", found)
+
+
+@case("GET-EXACT/proc", variant="short-reads")
+def test_proc_file_of_many_short_reads(host: Host) -> None:
+    """The kernel gives such a file in pieces of a page at most: a short read is not its end."""
+    path = next((path for path in ("/proc/crypto", "/proc/kallsyms") if len(host.witness.read(path)) > 8_192), None)
+    if path is None:
+        raise CouldNotRun(
+            "needs a /proc/crypto or /proc/kallsyms of over 8 KiB: a kernel with more algorithms or symbols"
+        )
+    header, found = host.get(path)
+    expect_equal(header["size"], 0, "size of the header")
+    expect_same(found, host.witness.read(path))
 
 
 @case("GET-EXACT/proc", variant="large", needs="start")
