@@ -262,7 +262,8 @@ def test_silent_file_is_given_up(host: Host, how: str) -> None:
 def test_silent_file_ends_with_the_host(host: Host) -> None:
     """Under the default of 60 s: when the host hangs up, descriptor and worker are given back at once."""
     conversation = waiting(host)
-    pid, before = host.pid, host.witness.counts(host.pid)
+    pid = host.pid
+    before: int = host.witness.counts(pid)[0]
     conversation.close()
 
     def given_back() -> bool:
@@ -270,7 +271,7 @@ def test_silent_file_ends_with_the_host(host: Host) -> None:
             ended: int | None = host.witness.wait(pid, 0.01)
             return ended == 0
         held: int = host.witness.counts(pid)[0]
-        return held <= before[0] - 2  # the connection and the file
+        return held <= before - 2  # the connection and the file
 
     wait_for(given_back, 2.0, "descriptors given back once the host is gone")
 
