@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -17,21 +18,31 @@ WAITING = ("--agent", f"exec:{TINY}", "-k=slow")
 def interrupt(folder: Path, number: signal.Signals, whole_group: bool, *command: str) -> tuple[int, str]:
     """Start the run, wait until an agent serves a case, send the signal: its exit status and all it printed."""
     started = start(folder, *command)
+    try:
+        _wait_for_agent(started, folder)
+        if whole_group:
+            os.killpg(started.pid, number)
+        else:
+            started.send_signal(number)
+        stdout, stderr = started.communicate(timeout=40)
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.communicate()
+    return started.returncode, stdout + stderr
+
+
+def _wait_for_agent(started: subprocess.Popen[str], folder: Path) -> None:
+    """Until one serves cases: each is started once before them too, but not for so long."""
     end = time.monotonic() + 60
     before: set[Path] = set()
     while started.poll() is None:
         now = set(folder.rglob("agent.sock"))
-        if now & before:  # each agent is started once before the cases, but not for so long
-            break
+        if now & before:
+            return
         assert time.monotonic() < end, "no agent was started"
         before = now
         time.sleep(0.4)
-    if whole_group:
-        os.killpg(started.pid, number)
-    else:
-        started.send_signal(number)
-    stdout, stderr = started.communicate(timeout=30)
-    return started.returncode, stdout + stderr
 
 
 @pytest.mark.parametrize(
