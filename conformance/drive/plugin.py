@@ -135,7 +135,10 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
     """Whether the case does not exist in this row: the transport cannot have it, or the sanitizer's memory would be judged."""
     if case.transports and transport not in case.transports and agent.kind == "exec":
         return True
-    return ("server" in case.needs and transport == "fd-conn") or (case.native_memory and agent.sanitized)
+    cannot = ("server" in case.needs and transport == "fd-conn") or (
+        "half-close" in case.needs and transport == "hybrid"
+    )
+    return cannot or (case.native_memory and agent.sanitized)
 
 
 def _identify(item: pytest.Function, case: Case) -> CaseResult:

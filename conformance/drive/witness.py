@@ -259,6 +259,10 @@ class NoWitness:
     def __init__(self, why: str) -> None:
         self._why = why
 
+    def strays(self) -> list[Process]:
+        """None that could be seen from here."""
+        return []
+
     def __getattr__(self, name: str) -> Any:
         raise CouldNotRun(f"no witness: {self._why}")
 

@@ -22,6 +22,7 @@ NEEDS = (
     "start",  # the harness starts the agent: not with one that runs already
     "witness",  # the agent's files and processes can be seen
     "destructive",  # fills, floods or signals the agent
+    "half-close",  # the transport can shut down one direction: structurally absent on hybrid, where it reads as a hang-up
     "root",  # mounts, devices or other users
 )
 

@@ -59,7 +59,7 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
         yield f"COULD-NOT-RUN {case.id} [{case.agent}]: {case.actual}"
     yield ""
     yield from _matrix(verdict)
-    yield "(fd-conn: cases that need several conversations with one process do not exist there)"
+    yield "(fd-conn: cases that need several conversations with one process do not exist there; hybrid: those that half-close)"
     if verdict.pending:
         yield f"pending: {', '.join(f'{check.id} ({check.pending})' for check in verdict.pending)}"
     for agent, names in verdict.exempt.items():

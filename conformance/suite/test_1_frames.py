@@ -266,7 +266,7 @@ def test_payload_of_eof_after_the_upload(host: Host, chunking: str) -> None:
 # ---- FRAME-TRUNC
 
 
-@case("FRAME-TRUNC/request", needs="witness")
+@case("FRAME-TRUNC/request", needs="witness half-close")
 @pytest.mark.parametrize("end", ["half-close", "close"])
 def test_request_cut_short(host: Host, end: str) -> None:
     """Nothing of it is done, at whatever byte it ends."""
@@ -285,7 +285,7 @@ def test_request_cut_short(host: Host, end: str) -> None:
     expect(host.witness.info(mark) is None, "nothing done for a request that was cut short", "the command ran")
 
 
-@case("FRAME-TRUNC/request", variant="object-is-whole", needs="witness")
+@case("FRAME-TRUNC/request", variant="object-is-whole", needs="witness half-close")
 def test_object_whole_but_frame_not(host: Host) -> None:
     mark = f"{host.scratch}/started"
     payload = request(op="run", shell="raw", cmd=f"touch {mark}")[5:]
@@ -297,7 +297,7 @@ def test_object_whole_but_frame_not(host: Host) -> None:
     expect(host.witness.info(mark) is None, "nothing done for a request that was cut short", "the command ran")
 
 
-@case("FRAME-TRUNC/upload", needs="witness")
+@case("FRAME-TRUNC/upload", needs="witness half-close")
 @pytest.mark.parametrize("end", ["half-close", "close"])
 def test_upload_cut_short(host: Host, end: str) -> None:
     """A DATA frame of ten bytes for an upload of ten, cut; and one of eleven, of which the ten that are wanted come."""
@@ -315,7 +315,7 @@ def test_upload_cut_short(host: Host, end: str) -> None:
             nothing_left(host)
 
 
-@case("FRAME-TRUNC/upload", variant="complete", needs="witness")
+@case("FRAME-TRUNC/upload", variant="complete", needs="witness half-close")
 def test_upload_whole(host: Host) -> None:
     """The positive twin."""
     path = f"{host.scratch}/file"

@@ -200,7 +200,7 @@ CUTS = [
 ]
 
 
-@case("CONV-FIRST/silent")
+@case("CONV-FIRST/silent", needs="half-close")
 @pytest.mark.parametrize("part", CUTS)
 def test_end_of_stream_inside_the_first_frame(host: Host, part: bytes) -> None:
     conversation = host.connect()
@@ -209,7 +209,7 @@ def test_end_of_stream_inside_the_first_frame(host: Host, part: bytes) -> None:
     conversation.closed_silently(PROMPT)
 
 
-@case("CONV-FIRST/silent", variant="twin")
+@case("CONV-FIRST/silent", variant="twin", needs="half-close")
 def test_end_of_stream_behind_a_whole_first_frame(host: Host) -> None:
     """An empty payload makes a whole frame of the header, and that is judged."""
     conversation = host.connect()

@@ -148,12 +148,12 @@ def test_lingering_holds_no_slot(host: Host) -> None:
 # ---- CONV-HALFCLOSE
 
 
-@case("CONV-HALFCLOSE/ping")
+@case("CONV-HALFCLOSE/ping", needs="half-close")
 def test_half_close_ping(host: Host) -> None:
     expect_equal(answer_to(host, {"op": "ping"}).terminal.get("op"), "pong", "op")
 
 
-@case("CONV-HALFCLOSE/error")
+@case("CONV-HALFCLOSE/error", needs="half-close")
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
@@ -167,19 +167,19 @@ def test_half_close_error(host: Host, request_: dict[str, Any], code: str) -> No
     host.error(answer_to(host, request_, b"abc"[: request_.get("size", 0)]), code)
 
 
-@case("CONV-HALFCLOSE/run")
+@case("CONV-HALFCLOSE/run", needs="half-close")
 def test_half_close_silent_run(host: Host) -> None:
     answer = answer_to(host, {"op": "run", "cmd": "sleep 0.3; printf late; exit 3", "shell": "raw"})
     expect_equal((answer.stdout, exit_code(answer)), (b"late", 3), "output and exit code")
 
 
-@case("CONV-HALFCLOSE/run", variant="output")
+@case("CONV-HALFCLOSE/run", variant="output", needs="half-close")
 def test_half_close_run_with_output(host: Host) -> None:
     answer = answer_to(host, {"op": "run", "cmd": "head -c 4000000 /dev/zero; sleep 0.2; printf x", "shell": "raw"})
     expect_equal((len(answer.stdout), exit_code(answer)), (4_000_001, 0), "bytes of output and exit code")
 
 
-@case("CONV-HALFCLOSE/run", variant="later")
+@case("CONV-HALFCLOSE/run", variant="later", needs="half-close")
 def test_half_close_while_the_command_runs(host: Host) -> None:
     conversation = host.connect()
     conversation.send_json({"op": "run", "cmd": "echo up; sleep 0.3; printf late", "shell": "raw"})
@@ -189,7 +189,7 @@ def test_half_close_while_the_command_runs(host: Host) -> None:
     expect_equal((answer.stdout, exit_code(answer)), (b"late", 0), "output and exit code")
 
 
-@case("CONV-HALFCLOSE/run", variant="queued", needs="server start")
+@case("CONV-HALFCLOSE/run", variant="queued", needs="server start half-close")
 def test_half_close_before_its_turn(host: Host) -> None:
     private = host.start("--max-requests", "1")
     first = private.connect()
@@ -200,7 +200,7 @@ def test_half_close_before_its_turn(host: Host) -> None:
     expect_equal(exit_code(first.answer()), 0, "exit code of the first")
 
 
-@case("CONV-HALFCLOSE/get", needs="witness")
+@case("CONV-HALFCLOSE/get", needs="witness half-close")
 def test_half_close_get(host: Host) -> None:
     content = bytes(range(256)) * 16_384
     host.witness.write(f"{host.scratch}/file", content)
@@ -208,7 +208,7 @@ def test_half_close_get(host: Host) -> None:
     expect(got == content, f"the file's {len(content)} bytes", f"{len(got)} bytes or others")
 
 
-@case("CONV-HALFCLOSE/put", needs="witness")
+@case("CONV-HALFCLOSE/put", needs="witness half-close")
 def test_half_close_put(host: Host) -> None:
     """Also without an EOF frame: `size` says where the upload ends."""
     path = f"{host.scratch}/file"

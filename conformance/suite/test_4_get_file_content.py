@@ -78,7 +78,7 @@ def test_content_however_the_request_is_cut(host: Host, chunking: str) -> None:
     expect_same(found, data)
 
 
-@case("GET-OK/content", "CONV-HALFCLOSE/get", variant="half-close", needs="witness")
+@case("GET-OK/content", "CONV-HALFCLOSE/get", variant="half-close", needs="witness half-close")
 def test_content_after_half_close(host: Host) -> None:
     path, data = f"{host.scratch}/file", content(MIB)
     host.witness.write(path, data)

@@ -236,7 +236,7 @@ def waiting(host: Host) -> Conversation:
             expect_equal(kind, protocol.FRAME_DATA, "frame type of the log")
 
 
-@case("GET-WAIT/timeout", needs="start root")
+@case("GET-WAIT/timeout", needs="start root half-close")
 @pytest.mark.parametrize("how", ["open", "half-closed"])
 def test_silent_file_is_given_up(host: Host, how: str) -> None:
     """After --io-timeout without a byte, and without EOF: there might have been more. A half-close changes nothing."""

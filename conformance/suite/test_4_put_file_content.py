@@ -91,7 +91,7 @@ def test_content_stands_without_the_eof_frame(host: Host) -> None:
     conversation.closed_silently()
 
 
-@case("PUT-OK/content", "CONV-HALFCLOSE/put", variant="half-close")
+@case("PUT-OK/content", "CONV-HALFCLOSE/put", variant="half-close", needs="half-close")
 def test_content_after_half_close(host: Host) -> None:
     path, data = f"{host.scratch}/file", content(200_000)
     conversation = host.connect()

@@ -295,7 +295,7 @@ def test_frame_over_the_cap_in_the_upload(host: Host, chunking: str, name: str, 
     target.expect_untouched()
 
 
-@case("FRAME-TRUNC/upload", "PUT-CLEAN/gone", variant="put-file", needs="witness")
+@case("FRAME-TRUNC/upload", "PUT-CLEAN/gone", variant="put-file", needs="witness half-close")
 @pytest.mark.parametrize(
     ("size", "announced", "sent"),
     [(100, 100, 60), (60, 100, 60), (100, 100, 0)],

@@ -113,7 +113,7 @@ def test_short_upload(host: Host, stands: str) -> None:
     expect_names(host, host.scratch, *(["target"] if target else []))
 
 
-@case("PUT-CLEAN/gone", needs="witness")
+@case("PUT-CLEAN/gone", needs="witness half-close")
 @pytest.mark.parametrize("at", ["request", "header", "frame", "between", "last-byte"])
 @pytest.mark.parametrize("how", ["close", "half-close"])
 def test_host_gone_in_mid_upload(host: Host, at: str, how: str) -> None:

@@ -111,7 +111,7 @@ def test_with_every_buffer_full(host: Host) -> None:
     expect_dead(host, [pid], time.monotonic(), KILL_TIME)
 
 
-@case("RUN-HANGUP/after-halfclose", needs="witness")
+@case("RUN-HANGUP/after-halfclose", needs="witness half-close")
 @pytest.mark.parametrize(
     "command", [SILENT["sleeping"], SILENT["held"], NOISY["trickle"]], ids=["silent", "held", "noisy"]
 )
@@ -128,7 +128,7 @@ def test_after_a_half_close(host: Host, command: str, pause: float) -> None:
     expect_dead(host, pids, time.monotonic(), KILL_TIME)
 
 
-@case("RUN-HANGUP/halfclose", needs="witness")
+@case("RUN-HANGUP/halfclose", needs="witness half-close")
 @pytest.mark.parametrize("meanwhile", [":", "echo x"], ids=["silent", "noisy"])
 def test_a_mere_half_close(host: Host, meanwhile: str) -> None:
     """`Merely shutting down the sending side is no hang-up`: the command goes on and the host gets everything."""

@@ -99,7 +99,7 @@ def test_put_and_get_wait_too(host: Host) -> None:
     expect_equal(get.answer().data, b"abc", "content by the queued download")
 
 
-@case("SRV-SLOTS/gone", needs="server start witness")
+@case("SRV-SLOTS/gone", needs="server start witness half-close")
 @pytest.mark.parametrize("half_closed_first", [False, True], ids=["closed", "half-closed-first"])
 def test_queued_request_of_a_host_that_left(host: Host, half_closed_first: bool) -> None:
     agent = host.start("--max-requests", "1")
@@ -306,7 +306,7 @@ def nuisances() -> Iterator[tuple[str, bytes]]:
         yield f"random-{index}", source.randbytes(source.randrange(1, 200))
 
 
-@case("SRV-SURVIVE/alive", needs="server")
+@case("SRV-SURVIVE/alive", needs="server half-close")
 @pytest.mark.parametrize("manner", ["closed", "half-closed", "reset"])
 def test_nuisances(host: Host, manner: str) -> None:
     """Whatever a host sends and however it leaves: the same process answers the next ping."""
