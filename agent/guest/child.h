@@ -22,7 +22,8 @@ struct child {
     const char *what; /* of a failed start: what failed */
 };
 
-/* Start the shell in a session of its own. Return: 0 once it runs our caller's program, or errno, with nothing left behind. */
+/* Start the shell in a session of its own. Return: 0 once it runs our caller's program, or errno, with nothing left
+ * behind. */
 int child_spawn(struct child *child);
 
 /* Return: true if the shell has exited; it stays unreaped. */

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-#define CLOCK_SECOND INT64_C(1000000000)
+#define CLOCK_SECOND      INT64_C(1000000000)
 #define CLOCK_MILLISECOND INT64_C(1000000)
-#define CLOCK_NEVER INT64_MAX
+#define CLOCK_NEVER       INT64_MAX
 
 /* Return: `span` after `now`; CLOCK_NEVER where that is beyond the clock. Both at least 0. */
 static inline int64_t clock_after(int64_t now, int64_t span)
@@ -19,7 +19,8 @@ static inline int64_t clock_earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Return: milliseconds from now to the deadline, rounded up, as poll() and epoll_wait() take them; -1 for CLOCK_NEVER. */
+/* Return: milliseconds from now to the deadline, rounded up, as poll() and epoll_wait() take them; -1 for CLOCK_NEVER.
+ */
 static inline int clock_milliseconds(int64_t now, int64_t deadline)
 {
     const int64_t most = 60 * 1000; /* waking once a minute too early is harmless */

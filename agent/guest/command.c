@@ -30,8 +30,8 @@ static bool is_overridden(const char *variable, char *const *others)
     return false;
 }
 
-/* RUN-ENV: the agent's own environment, and `extra`, which wins. Return: an array to unmap, pointing into both, with its *size;
- * NULL: no memory. */
+/* RUN-ENV: the agent's own environment, and `extra`, which wins. Return: an array to unmap, pointing into both, with
+ * its *size; NULL: no memory. */
 static char **merge_environment(char *const *extra, size_t *size)
 {
     const size_t own = count(environ);
@@ -66,13 +66,14 @@ static bool fail(struct wire_error *error, const char *what, int err)
 /* Each pipe: the reading end non-blocking for us, the writing end as a command expects it. */
 static bool make_pipes(const struct sys *sys, int out[2], int err[2], struct wire_error *error)
 {
-    if (sys->pipe(out, O_CLOEXEC) != 0)
-        return fail(error, "pipe", errno);
+    if (sys->pipe(out, O_CLOEXEC) != 0) {
+        fail(error, "pipe", errno);
+        return false;
+    }
     if (sys->pipe(err, O_CLOEXEC) != 0) {
-        const int number = errno;
-
+        fail(error, "pipe", errno);
         close_pair(sys, out);
-        return fail(error, "pipe", number);
+        return false;
     }
     sys->tune_pipe(out[0]);
     sys->tune_pipe(err[0]);
@@ -98,8 +99,8 @@ static int spawn(const struct sys *sys, const struct request *request, struct ch
     return err;
 }
 
-bool command_start(const struct sys *sys, const struct request *request, const struct origin *origin, struct child *child,
-                   int outputs[2], struct wire_error *error)
+bool command_start(const struct sys *sys, const struct request *request, const struct origin *origin,
+                   struct child *child, int outputs[2], struct wire_error *error)
 {
     int out[2];
     int err[2];

@@ -49,7 +49,8 @@ bool desk_watch(struct connection *connection, uint32_t events)
 
     if (connection->registered && connection->watched == events)
         return true;
-    if (desk->sys->epoll_ctl(desk->epoll, connection->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, connection->fd, &event) != 0) {
+    if (desk->sys->epoll_ctl(desk->epoll, connection->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, connection->fd,
+                             &event) != 0) {
         desk_close(connection);
         return false;
     }
@@ -58,8 +59,8 @@ bool desk_watch(struct connection *connection, uint32_t events)
     return true;
 }
 
-/* Explicitly, and before close(): a child that is just being started holds a copy of every descriptor until its exec, and an epoll
- * set keeps reporting a closed descriptor as long as a copy lives. */
+/* Explicitly, and before close(): a child that is just being started holds a copy of every descriptor until its exec,
+ * and an epoll set keeps reporting a closed descriptor as long as a copy lives. */
 void desk_unwatch(struct connection *connection)
 {
     struct desk *desk = connection->desk;
@@ -182,7 +183,8 @@ static void turn(struct desk *desk)
         else
             serve_connection(events[i].data.ptr, events[i].events);
     }
-    if (accept && !desk->stopping) /* last: a request that is already there is served before its connection counts as idle */
+    if (accept &&
+        !desk->stopping) /* last: a request that is already there is served before its connection counts as idle */
         desk_accept(desk);
     desk_free_places(desk);
 }
@@ -215,7 +217,8 @@ static bool open_desk(struct desk *desk)
     const struct desk_setup *setup = desk->setup;
 
     desk->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return desk->epoll >= 0 && slots_open(&desk->slots) && add(desk, setup->signals, (void *)(uintptr_t)&setup->signals) &&
+    return desk->epoll >= 0 && slots_open(&desk->slots) &&
+           add(desk, setup->signals, (void *)(uintptr_t)&setup->signals) &&
            add(desk, desk->slots.finished, &desk->slots) &&
            (setup->listener->connected || add(desk, setup->listener->fd, setup->listener));
 }

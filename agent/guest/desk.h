@@ -1,5 +1,5 @@
-/* The front desk: one thread that owns the listening socket and every connection whose request is not complete, waits for a slot or
- * lingers. It answers ping and errors itself and hands the rest to the slots. */
+/* The front desk: one thread that owns the listening socket and every connection whose request is not complete, waits
+ * for a slot or lingers. It answers ping and errors itself and hands the rest to the slots. */
 #ifndef GUEST_DESK_H
 #define GUEST_DESK_H
 
@@ -21,7 +21,8 @@ struct desk_setup {
 };
 
 /* Serve until a stop signal, or until the one connected conversation is over; then stop everything (SRV-STOP).
- * Return: true, or false with the reason in *complaint if it could not begin. `ready` is called once connections are accepted. */
+ * Return: true, or false with the reason in *complaint if it could not begin. `ready` is called once connections are
+ * accepted. */
 bool desk_run(const struct desk_setup *setup, void (*ready)(const struct desk_setup *setup), struct text *complaint);
 
 #endif

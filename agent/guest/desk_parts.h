@@ -10,7 +10,8 @@
 #include "wire/reply.h"
 #include "wire/request.h"
 
-/* Where a connection stands; it is in the list of that stage. Lists are in the order of arrival, which is the order of deadlines. */
+/* Where a connection stands; it is in the list of that stage. Lists are in the order of arrival, which is the order of
+ * deadlines. */
 enum stage {
     STAGE_INCOMPLETE, /* the request frame is being read; until request_timeout after accept (CONV-IDLE) */
     STAGE_REPLYING,   /* the desk's own reply did not fit into the socket; until io_timeout without a byte */
@@ -23,7 +24,7 @@ enum stage {
 
 /* Bytes for a request's payload and for what is made of it, enough as a rule. */
 #define CONNECTION_INLINE 512
-#define CONNECTION_ROOM 1024
+#define CONNECTION_ROOM   1024
 
 struct connection {
     struct job job; /* first: a job is its connection */
@@ -35,16 +36,16 @@ struct connection {
     int fd;
     uint32_t watched; /* epoll events; 0 with `registered` watches hang-ups only */
     bool registered;
-    bool paused;      /* INCOMPLETE: no room to read (SRV-CONNS) */
-    bool half_closed; /* QUEUED: the host shut down its sending side, so poll shows a hang-up no more */
+    bool paused;        /* INCOMPLETE: no room to read (SRV-CONNS) */
+    bool half_closed;   /* QUEUED: the host shut down its sending side, so poll shows a hang-up no more */
     enum ending ending; /* of the work, set by the worker */
 
     struct frame_decoder decoder;
     uint32_t have;     /* payload bytes held; of a reply: sent */
     uint32_t capacity; /* bytes at payload */
     uint8_t *payload;  /* `small`, or allocated and counted in desk->held */
-    uint32_t weight; /* bytes of its request, counted in desk->queued_bytes while QUEUED */
-    void *memory;    /* what the request holds, if `room` is too small; else NULL */
+    uint32_t weight;   /* bytes of its request, counted in desk->queued_bytes while QUEUED */
+    void *memory;      /* what the request holds, if `room` is too small; else NULL */
     struct request request;
     uint8_t small[CONNECTION_INLINE];
     uint8_t room[CONNECTION_ROOM] __attribute__((aligned(16)));
@@ -62,12 +63,13 @@ struct list {
 };
 
 struct desk {
-    uint8_t reply[REPLY_ROOM]; /* one thread needs but one; first, so that what every turn touches lies together behind it */
+    uint8_t reply[REPLY_ROOM]; /* one thread needs but one; first, so that what every turn touches lies together behind
+                                  it */
     const struct desk_setup *setup;
     const struct sys *sys;
     struct slots slots;
     struct list stages[STAGES];
-    unsigned connections; /* all stages but CLOSED */
+    unsigned connections;    /* all stages but CLOSED */
     struct connection *free; /* places that were used before, by `next` */
     unsigned used;           /* places that were ever used, from the first on */
     int epoll;
@@ -78,8 +80,9 @@ struct desk {
     int64_t idle_at;   /* without a connection until then, the agent is idle; 0 at the start */
     int64_t ask_at;    /* half-closed queued hosts are asked again then */
 
-    size_t held;                  /* bytes of allocated payload buffers, without the privileged one's */
-    struct connection *privileged; /* may grow to the limit whatever the others hold, so that they cannot block one another */
+    size_t held; /* bytes of allocated payload buffers, without the privileged one's */
+    struct connection
+        *privileged; /* may grow to the limit whatever the others hold, so that they cannot block one another */
     unsigned paused;
     size_t queued_bytes;
 

@@ -4,7 +4,8 @@
 #include "guest/desk_parts.h"
 #include "guest/memory.h"
 
-/* What one connection may discard in one turn, so that a host that sends without end does not keep the others waiting. */
+/* What one connection may discard in one turn, so that a host that sends without end does not keep the others waiting.
+ */
 #define DISCARD_PIECE 65536
 #define DISCARD_BATCH 4
 

@@ -2,7 +2,7 @@
 #include "guest/serve.h"
 
 #define WORKER_PAUSE (100 * CLOCK_MILLISECOND)
-#define ASK_PAUSE (250 * CLOCK_MILLISECOND)
+#define ASK_PAUSE    (250 * CLOCK_MILLISECOND)
 
 /* In a worker. */
 static void serve(struct job *job)
@@ -36,7 +36,8 @@ void desk_queue(struct connection *connection)
 void desk_hand_out(struct desk *desk)
 {
     desk->work_at = CLOCK_NEVER;
-    while (desk->stages[STAGE_QUEUED].first != NULL && desk->stages[STAGE_WORKING].count < desk->setup->options->max_requests) {
+    while (desk->stages[STAGE_QUEUED].first != NULL &&
+           desk->stages[STAGE_WORKING].count < desk->setup->options->max_requests) {
         struct connection *connection = desk->stages[STAGE_QUEUED].first;
 
         if (stream_hung_up(desk->sys, connection->fd)) { /* SRV-SLOTS: it starts nothing */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#define PAGE 4096
+#define PAGE        4096
 #define STACK_DEPTH (128 * 1024) /* more than any call of the main thread uses */
 
 /* The linker's: the start of this file as it is mapped. */
@@ -14,14 +14,14 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 static void advise(uintptr_t start, uintptr_t end, int advice)
 {
     /* Advice is all it is: where the kernel refuses it, memory stays as it was. */
-    madvise((void *)start, end - start, advice); // NOLINT(performance-no-int-to-ptr)
+    madvise((void *)start, end - start, advice);
 }
 
 /* Do it for every segment that is never written: its pages are the file's. */
 static void each_constant_segment(void (*act)(uintptr_t start, uintptr_t end))
 {
     const uintptr_t base = (uintptr_t)&__ehdr_start;
-    const ElfW(Phdr) *headers = (const ElfW(Phdr) *)(base + __ehdr_start.e_phoff); // NOLINT(performance-no-int-to-ptr)
+    const ElfW(Phdr) *headers = (const ElfW(Phdr) *)(base + __ehdr_start.e_phoff);
 
     for (unsigned i = 0; i < __ehdr_start.e_phnum; i++) {
         const ElfW(Phdr) *segment = &headers[i];
@@ -32,7 +32,8 @@ static void each_constant_segment(void (*act)(uintptr_t start, uintptr_t end))
     }
 }
 
-/* A fault maps its surroundings within one mapping only, and neighbours whose advice differs are mappings of their own. */
+/* A fault maps its surroundings within one mapping only, and neighbours whose advice differs are mappings of their own.
+ */
 static void split(uintptr_t start, uintptr_t end)
 {
     for (uintptr_t page = start; page < end; page += (uintptr_t)2 * PAGE)

@@ -20,8 +20,8 @@ struct download {
     bool half_closed;
 };
 
-/* Open what O_PATH has shown to be a regular file, and nothing else: through /proc, so that a path swapped meanwhile does not
- * matter. Return: the descriptor, or -1 with errno. */
+/* Open what O_PATH has shown to be a regular file, and nothing else: through /proc, so that a path swapped meanwhile
+ * does not matter. Return: the descriptor, or -1 with errno. */
 static int reopen(const struct sys *sys, int seen, const char *path, const struct stat *status)
 {
     const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
@@ -35,7 +35,8 @@ static int reopen(const struct sys *sys, int seen, const char *path, const struc
     fd = sys->open(AT_FDCWD, name, flags, 0);
     if (fd >= 0 || errno != ENOENT)
         return fd;
-    /* No /proc: by the path again. Should it have been swapped in between, this opens the other file, but never waits for it. */
+    /* No /proc: by the path again. Should it have been swapped in between, this opens the other file, but never waits
+     * for it. */
     fd = sys->open(AT_FDCWD, path, flags, 0);
     if (fd >= 0 && sys->stat(fd, &now) == 0 && now.st_dev == status->st_dev && now.st_ino == status->st_ino)
         return fd;
@@ -50,16 +51,17 @@ static bool open_file(struct download *download, const char *path, struct wire_e
     const struct sys *sys = download->stream->sys;
     const int seen = sys->open(AT_FDCWD, path, O_PATH, 0);
 
-    if (seen < 0)
-        return wire_fail_errno(error, errno, path);
-    if (sys->stat(seen, &download->status) != 0)
-        wire_fail_errno(error, errno, path);
-    else if (!S_ISREG(download->status.st_mode))
-        wire_fail(error, WIRE_NOT_REGULAR_FILE, path, ": not a regular file", NULL);
-    else if ((download->file = reopen(sys, seen, path, &download->status)) < 0)
-        wire_fail_errno(error, errno, path);
-    sys->close(seen);
-    return error->code == WIRE_OK;
+    if (seen >= 0 && sys->stat(seen, &download->status) == 0) {
+        if (S_ISREG(download->status.st_mode))
+            download->file = reopen(sys, seen, path, &download->status);
+        else
+            wire_fail(error, WIRE_NOT_REGULAR_FILE, path, ": not a regular file", NULL);
+    }
+    if (download->file < 0)
+        wire_fail_errno(error, errno, path); /* unless there is an error already */
+    if (seen >= 0)
+        sys->close(seen);
+    return download->file >= 0;
 }
 
 /* GET-WAIT. Return: ENDING_OK when the file may be tried again. */
@@ -126,34 +128,6 @@ static enum ending next_chunk(struct download *download, size_t *got)
     }
 }
 
-/* Send `length` bytes out of the pipe. */
-static enum ending send_pipe(struct download *download, size_t length)
-{
-    const struct stream *stream = download->stream;
-    bool late = false;
-
-    while (length > 0) {
-        const ssize_t sent = stream->sys->splice(download->transfer.pipe[0], stream->fd, length);
-
-        if (sent > 0) {
-            length -= (size_t)sent;
-            late = false;
-            continue;
-        }
-        if (sent == 0 || (errno != EAGAIN && errno != EINTR))
-            return ENDING_GONE;
-        if (late)
-            return ENDING_STALLED;
-        const int64_t deadline = clock_after(stream->sys->now(), stream->io_timeout);
-        const enum ending waited = stream_wait(stream, POLLOUT, -1, deadline);
-
-        if (waited == ENDING_STOPPED)
-            return waited;
-        late = waited == ENDING_STALLED;
-    }
-    return ENDING_OK;
-}
-
 /* GET-EXACT: a frame announces only what has been read. */
 static enum ending send_chunk(struct download *download, size_t length)
 {
@@ -166,7 +140,7 @@ static enum ending send_chunk(struct download *download, size_t length)
     if (ending != ENDING_OK)
         return ending;
     if (download->transfer.pipe[0] >= 0)
-        return send_pipe(download, length);
+        return stream_send_pipe(download->stream, download->transfer.pipe[0], length);
     return stream_send(download->stream, download->stream->buffer, length, 0);
 }
 
@@ -174,8 +148,8 @@ static enum ending send_file(struct download *download)
 {
     uint8_t *reply = download->stream->buffer;
     const struct stat *status = &download->status;
-    enum ending ending =
-        stream_send(download->stream, reply, reply_file(reply, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size), 0);
+    enum ending ending = stream_send(
+        download->stream, reply, reply_file(reply, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size), 0);
 
     while (ending == ENDING_OK) {
         size_t got;

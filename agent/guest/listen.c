@@ -69,7 +69,8 @@ static int unix_socket(void)
 static bool is_stale(const struct sockaddr_un *name)
 {
     const int fd = unix_socket();
-    const bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)name, sizeof *name) != 0 && errno == ECONNREFUSED;
+    const bool stale =
+        fd >= 0 && connect(fd, (const struct sockaddr *)name, sizeof *name) != 0 && errno == ECONNREFUSED;
 
     if (fd >= 0)
         close(fd);

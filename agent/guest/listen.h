@@ -15,8 +15,8 @@ enum listen_fd_kind { LISTEN_FD_BAD, LISTEN_FD_LISTENING, LISTEN_FD_CONNECTED };
 enum listen_fd_kind listen_fd_kind(int fd);
 
 struct listener {
-    int fd;         /* non-blocking, close-on-exec */
-    bool connected; /* fd is one conversation */
+    int fd;           /* non-blocking, close-on-exec */
+    bool connected;   /* fd is one conversation */
     const char *path; /* of the Unix socket made here, else NULL */
     dev_t device;     /* its inode */
     ino_t inode;

@@ -1,4 +1,5 @@
-/* SRV-LOG: one line per event on stderr, never the content of commands or files; a line that cannot be written at once is lost. */
+/* SRV-LOG: one line per event on stderr, never the content of commands or files; a line that cannot be written at once
+ * is lost. */
 #ifndef GUEST_LOG_H
 #define GUEST_LOG_H
 

@@ -9,8 +9,8 @@
 #include "guest/footprint.h"
 #include "guest/notify.h"
 
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
+#define EXIT_FAILED    1
+#define EXIT_USAGE     2
 #define INSTANCE_BYTES 16
 
 static void print(const char *text)

@@ -15,7 +15,7 @@
 #include "guest/number.h"
 #include "wire/text.h"
 
-#define READY "READY=1\n"
+#define READY          "READY=1\n"
 #define VSOCK_PATIENCE 5 /* seconds for a host that does not take it */
 
 static void log_failure(struct log *log, const char *where, const char *reason)

@@ -4,8 +4,8 @@
 
 #include "guest/log.h"
 
-/* Write READY=1 to `ready_fd` (-1: none; closed afterwards if above 2) and follow NOTIFY_SOCKET. Never waits: a notification that
- * could take time goes on in a thread of its own. Failures are logged. */
+/* Write READY=1 to `ready_fd` (-1: none; closed afterwards if above 2) and follow NOTIFY_SOCKET. Never waits: a
+ * notification that could take time goes on in a thread of its own. Failures are logged. */
 void notify_ready(int ready_fd, struct log *log);
 
 #endif

@@ -14,8 +14,8 @@
 #include "wire/constants.h"
 
 #define LONGEST_TIMEOUT 1000000 /* seconds */
-#define MOST_REQUESTS 1024
-#define HIGHEST_PORT (UINT32_MAX - 1) /* VMADDR_PORT_ANY is no port */
+#define MOST_REQUESTS   1024
+#define HIGHEST_PORT    (UINT32_MAX - 1) /* VMADDR_PORT_ANY is no port */
 
 const char options_help[] =
     "usage: smolvm-guest-agent [OPTIONS]\n"
@@ -171,7 +171,8 @@ static const struct option {
     const char *accepted; /* NULL: takes no value */
     bool repeatable;
 } table[] = {
-    {"--listen", take_listen, "vsock:[CID:]PORT, vsock://PORT, unix:PATH, or fd:N of a listening or connected stream socket", false},
+    {"--listen", take_listen,
+     "vsock:[CID:]PORT, vsock://PORT, unix:PATH, or fd:N of a listening or connected stream socket", false},
     {"--port", take_port, "a port from 1 to 4294967294", false},
     {"--request-timeout", take_request_timeout, SECONDS_ACCEPTED, false},
     {"--io-timeout", take_io_timeout, SECONDS_ACCEPTED, false},
@@ -269,7 +270,8 @@ enum options_verdict options_read(struct options *options, int argc, char **argv
         .max_requests = LIMIT_WORK_SLOTS,
         .ready_fd = -1,
     };
-    options->peers.room = ((size_t)argc + 1) * sizeof *options->peers.cids; /* no more can be named than there are arguments */
+    options->peers.room =
+        ((size_t)argc + 1) * sizeof *options->peers.cids; /* no more can be named than there are arguments */
     options->peers.cids = memory_map(options->peers.room);
     if (options->peers.cids == NULL) {
         text_add(complaint, "no memory");

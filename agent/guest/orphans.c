@@ -7,8 +7,8 @@
 #define __WNOTHREAD 0x20000000
 #endif
 
-/* The kernel gives orphans to the main thread, while a run's shell is the child of the worker that cloned it. So waiting for this
- * thread's own children alone can never take a run's status. */
+/* The kernel gives orphans to the main thread, while a run's shell is the child of the worker that cloned it. So
+ * waiting for this thread's own children alone can never take a run's status. */
 void orphans_reap(void)
 {
     while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0)

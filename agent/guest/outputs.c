@@ -11,7 +11,8 @@ void outputs_open(struct outputs *outputs, const struct stream *stream, const in
 {
     *outputs = (struct outputs){
         .stream = stream,
-        .each = {{.fd = fds[0], .type = FRAME_STDOUT, .left = SIZE_MAX}, {.fd = fds[1], .type = FRAME_STDERR, .left = SIZE_MAX}},
+        .each = {{.fd = fds[0], .type = FRAME_STDOUT, .left = SIZE_MAX},
+                 {.fd = fds[1], .type = FRAME_STDERR, .left = SIZE_MAX}},
     };
 }
 
@@ -62,7 +63,8 @@ static bool fill(struct outputs *outputs, size_t at, size_t size)
     return true;
 }
 
-/* Begin a frame of what a pipe holds: exactly that much can be taken from it, as nobody else reads. Return: true if there is one. */
+/* Begin a frame of what a pipe holds: exactly that much can be taken from it, as nobody else reads. Return: true if
+ * there is one. */
 static bool begin(struct outputs *outputs, unsigned turn)
 {
     struct output *output = &outputs->each[turn];

@@ -27,8 +27,8 @@ struct outputs {
 /* Take over the reading ends of the pipes, non-blocking. */
 void outputs_open(struct outputs *outputs, const struct stream *stream, const int fds[2]);
 
-/* One step: send a part of the frame in progress, or begin one; the two take turns. Return: ENDING_OK, with *moved false if there is
- * nothing to frame or the socket takes no more; ENDING_GONE. */
+/* One step: send a part of the frame in progress, or begin one; the two take turns. Return: ENDING_OK, with *moved
+ * false if there is nothing to frame or the socket takes no more; ENDING_GONE. */
 enum ending outputs_step(struct outputs *outputs, bool *moved);
 
 /* Return: true while a frame is in progress. */

@@ -8,8 +8,8 @@ static bool is_dots(const char *part, size_t length)
     return length == 2 && part[0] == '.' && part[1] == '.';
 }
 
-/* Drop the last component of the `length` bytes resolved so far. Return: the new length; `length` itself where there is none to
- * drop. */
+/* Drop the last component of the `length` bytes resolved so far. Return: the new length; `length` itself where there is
+ * none to drop. */
 static size_t climb(const char *path, size_t root, size_t length)
 {
     size_t start = length;

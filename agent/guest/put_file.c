@@ -196,5 +196,6 @@ enum ending put_file_serve(const struct stream *stream, const struct request *re
     transfer_close_pipe(&upload.transfer);
     if (ending != ENDING_OK)
         return ending;
-    return stream_send(stream, reply, upload.error.code == WIRE_OK ? reply_ok(reply) : reply_error(reply, &upload.error), 0);
+    return stream_send(stream, reply,
+                       upload.error.code == WIRE_OK ? reply_ok(reply) : reply_error(reply, &upload.error), 0);
 }

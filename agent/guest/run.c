@@ -8,10 +8,12 @@
 #include "guest/outputs.h"
 #include "wire/reply.h"
 
-#define TICK (50 * CLOCK_MILLISECOND)       /* looking for a shell's end without a pidfd */
-#define ASK_PAUSE (250 * CLOCK_MILLISECOND) /* asking a half-closed host whether it is still there: RUN-HANGUP gives a second */
-#define REAP_PATIENCE (CLOCK_SECOND / 2)    /* for a killed shell, before the reply (RUN-TIMEOUT gives a second) and at the stop */
-#define ROUNDS 32                           /* steps between two looks at everything else */
+#define TICK (50 * CLOCK_MILLISECOND) /* looking for a shell's end without a pidfd */
+#define ASK_PAUSE \
+    (250 * CLOCK_MILLISECOND) /* asking a half-closed host whether it is still there: RUN-HANGUP gives a second */
+#define REAP_PATIENCE \
+    (CLOCK_SECOND / 2) /* for a killed shell, before the reply (RUN-TIMEOUT gives a second) and at the stop */
+#define ROUNDS 32      /* steps between two looks at everything else */
 
 struct run {
     const struct stream *stream;
@@ -39,8 +41,8 @@ static void time_out(struct run *run)
     outputs_limit(&run->outputs);
 }
 
-/* The command has ended once the shell has exited and nobody holds a stream, whatever is still to be sent. Only then is the shell
- * reaped; until then it keeps its group's id from being given to another (RUN-REAP). */
+/* The command has ended once the shell has exited and nobody holds a stream, whatever is still to be sent. Only then is
+ * the shell reaped; until then it keeps its group's id from being given to another (RUN-REAP). */
 static void notice_end(struct run *run)
 {
     if (run->child.pid == 0 || !run->exited)

@@ -6,7 +6,8 @@
 #include "guest/stream.h"
 #include "wire/request.h"
 
-/* Run the command, send its output and its end. Return: how the conversation ended; no process of the run's that has to die is left (RUN-REAP). */
+/* Run the command, send its output and its end. Return: how the conversation ended; no process of the run's that has to
+ * die is left (RUN-REAP). */
 enum ending run_serve(const struct stream *stream, const struct request *request, const struct origin *origin);
 
 #endif

@@ -4,7 +4,8 @@
 #include "guest/put_file.h"
 #include "guest/run.h"
 
-enum ending serve_request(const struct stream *stream, const struct request *request, const struct origin *origin, struct log *log)
+enum ending serve_request(const struct stream *stream, const struct request *request, const struct origin *origin,
+                          struct log *log)
 {
     enum ending ending = ENDING_BROKEN;
     const char *operation = "";

@@ -9,6 +9,7 @@
 
 /* Serve `request`. The sending side is shut down after a whole response (ENDING_OK: the connection lingers);
  * after anything else it is to be closed. Return: how the conversation ended. */
-enum ending serve_request(const struct stream *stream, const struct request *request, const struct origin *origin, struct log *log);
+enum ending serve_request(const struct stream *stream, const struct request *request, const struct origin *origin,
+                          struct log *log);
 
 #endif

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SIGNALS 64
+#define SIGNALS       64
 #define KERNEL_SIGSET sizeof(uint64_t)
 
 /* The kernel's struct sigaction, generously: the handler comes first, and all else is zero for SIG_DFL and SIG_IGN. */
@@ -28,7 +28,8 @@ __attribute__((no_sanitize("address", "undefined"))) void signals_unignore(void)
     for (int number = 1; number <= SIGNALS; number++) {
         struct kernel_action action = {0};
 
-        if (syscall(SYS_rt_sigaction, number, NULL, &action, KERNEL_SIGSET) == 0 && action.handler == (uintptr_t)SIG_IGN)
+        if (syscall(SYS_rt_sigaction, number, NULL, &action, KERNEL_SIGSET) == 0 &&
+            action.handler == (uintptr_t)SIG_IGN)
             set(number, SIG_DFL);
     }
 }

@@ -4,19 +4,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
 
+#include "guest/number.h"
 #include "guest/signals.h"
 #include "wire/text.h"
 
-#define OOM_PATH "/proc/self/oom_score_adj"
+#define OOM_PATH  "/proc/self/oom_score_adj"
 #define OOM_LEAST (-1000)
-#define OOM_STEP 100
+#define OOM_STEP  100
 
 static void set_signals(void)
 {
@@ -55,6 +56,17 @@ static void raise_files(struct origin *origin)
     origin->files_raised = prlimit(0, RLIMIT_NOFILE, &raised, NULL) == 0;
 }
 
+/* Return: the number in the kernel's text; OOM_LEAST if it is none. */
+static int read_score(const char *text)
+{
+    const size_t sign = text[0] == '-' ? 1 : 0;
+    uint64_t number;
+
+    if (!number_read_part(text + sign, strspn(text + sign, "0123456789"), 0, -OOM_LEAST, &number))
+        return OOM_LEAST;
+    return sign == 1 ? -(int)number : (int)number;
+}
+
 /* Without the capability only a part of the way down is allowed, and the kernel does not say how far. */
 static void lower_oom_score(struct origin *origin)
 {
@@ -65,7 +77,7 @@ static void lower_oom_score(struct origin *origin)
     if (fd < 0)
         return;
     length = read(fd, origin->oom_score, sizeof origin->oom_score - 1);
-    now = length > 0 ? atoi(origin->oom_score) : OOM_LEAST;
+    now = length > 0 ? read_score(origin->oom_score) : OOM_LEAST;
     for (int score = OOM_LEAST; score < now && !origin->oom_lowered; score += OOM_STEP) {
         char digits[16];
         struct text text = text_in(digits, sizeof digits);

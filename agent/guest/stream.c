@@ -51,32 +51,57 @@ static bool would_wait(int err)
     return err == EAGAIN || err == EINTR;
 }
 
+/* After a call that sent nothing: wait until the next may send. *late says that it is the last chance, as AF_UNIX takes
+ * bytes before poll() says so. */
+static enum ending wait_to_send(const struct stream *stream, ssize_t sent, bool *late)
+{
+    enum ending waited;
+
+    if (sent == 0 || !would_wait(errno))
+        return ENDING_GONE;
+    if (*late)
+        return ENDING_STALLED;
+    waited = stream_wait(stream, POLLOUT, -1, clock_after(stream->sys->now(), stream->io_timeout));
+    *late = waited == ENDING_STALLED;
+    return waited == ENDING_STOPPED ? waited : ENDING_OK;
+}
+
 enum ending stream_send(const struct stream *stream, const void *bytes, size_t length, int flags)
 {
     const uint8_t *next = bytes;
+    enum ending ending = ENDING_OK;
     bool late = false;
 
-    while (length > 0) {
+    while (length > 0 && ending == ENDING_OK) {
         const ssize_t sent = stream->sys->send(stream->fd, next, length, flags | MSG_NOSIGNAL);
 
-        if (sent > 0) {
-            next += sent;
-            length -= (size_t)sent;
-            late = false;
+        if (sent <= 0) {
+            ending = wait_to_send(stream, sent, &late);
             continue;
         }
-        if (sent == 0 || !would_wait(errno))
-            return ENDING_GONE;
-        if (late)
-            return ENDING_STALLED;
-        const int64_t deadline = clock_after(stream->sys->now(), stream->io_timeout);
-        const enum ending waited = stream_wait(stream, POLLOUT, -1, deadline);
-
-        if (waited == ENDING_STOPPED)
-            return waited;
-        late = waited == ENDING_STALLED; /* AF_UNIX takes bytes before poll() says so: one more try */
+        next += sent;
+        length -= (size_t)sent;
+        late = false;
     }
-    return ENDING_OK;
+    return ending;
+}
+
+enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t length)
+{
+    enum ending ending = ENDING_OK;
+    bool late = false;
+
+    while (length > 0 && ending == ENDING_OK) {
+        const ssize_t sent = stream->sys->splice(pipe, stream->fd, length);
+
+        if (sent <= 0) {
+            ending = wait_to_send(stream, sent, &late);
+            continue;
+        }
+        length -= (size_t)sent;
+        late = false;
+    }
+    return ending;
 }
 
 enum ending stream_receive(const struct stream *stream, void *buffer, size_t size, size_t *received)
@@ -98,7 +123,7 @@ enum ending stream_receive(const struct stream *stream, void *buffer, size_t siz
     }
 }
 
-#define SCRATCH 4096
+#define SCRATCH       4096
 #define SCRATCH_TIMES 16
 
 ssize_t stream_discard(const struct sys *sys, int fd, size_t limit)

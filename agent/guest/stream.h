@@ -1,4 +1,5 @@
-/* A worker's end of a conversation: send and receive under the deadline of CONV-STALL, watching for hang-up and for the stop. */
+/* A worker's end of a conversation: send and receive under the deadline of CONV-STALL, watching for hang-up and for the
+ * stop. */
 #ifndef GUEST_STREAM_H
 #define GUEST_STREAM_H
 
@@ -37,12 +38,15 @@ const char *ending_text(enum ending ending);
  * (CONV-HALFCLOSE). On AF_VSOCK poll() shows both alike; sending nothing tells them apart on every family. */
 bool stream_hung_up(const struct sys *sys, int fd);
 
-/* Wait until `events` hold on the connection, or on `other` (-1: none) POLLIN. Return: ENDING_OK, ENDING_STALLED after `deadline`,
- * ENDING_STOPPED. Hang-ups are for the call that follows to find. */
+/* Wait until `events` hold on the connection, or on `other` (-1: none) POLLIN. Return: ENDING_OK, ENDING_STALLED after
+ * `deadline`, ENDING_STOPPED. Hang-ups are for the call that follows to find. */
 enum ending stream_wait(const struct stream *stream, short events, int other, int64_t deadline);
 
 /* Send all of it. `flags`: MSG_MORE or 0. */
 enum ending stream_send(const struct stream *stream, const void *bytes, size_t length, int flags);
+
+/* Send `length` bytes that `pipe` holds. */
+enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t length);
 
 /* Receive 1 to `size` bytes; *received says how many. End of stream is ENDING_GONE. */
 enum ending stream_receive(const struct stream *stream, void *buffer, size_t size, size_t *received);

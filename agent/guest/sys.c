@@ -50,8 +50,8 @@ static ssize_t linux_splice(int from, int to, size_t size)
     return splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 
-/* The command writes on while a frame is on its way: measured, a quarter less time for a flood. Where the kernel allows the user
- * no more, the pipe stays as it is. */
+/* The command writes on while a frame is on its way: measured, a quarter less time for a flood. Where the kernel allows
+ * the user no more, the pipe stays as it is. */
 static void linux_tune_pipe(int reading_end)
 {
     fcntl(reading_end, F_SETFL, O_NONBLOCK);
@@ -90,7 +90,8 @@ static void linux_random(uint8_t *bytes, size_t count)
 {
     uint64_t state;
 
-    if (getrandom(bytes, count, GRND_NONBLOCK) == (ssize_t)count || getrandom(bytes, count, GRND_INSECURE) == (ssize_t)count)
+    if (getrandom(bytes, count, GRND_NONBLOCK) == (ssize_t)count ||
+        getrandom(bytes, count, GRND_INSECURE) == (ssize_t)count)
         return;
     state = (uint64_t)linux_now() ^ (uint64_t)getpid() << 40;
     for (size_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
-/* The system calls that the front desk and the operations make: one table, passed by pointer, so that a test can put faults or an
- * in-memory world behind the same code. Every entry behaves as the call it is named after (errno on failure) except as said. */
+/* The system calls that the front desk and the operations make: one table, passed by pointer, so that a test can put
+ * faults or an in-memory world behind the same code. Every entry behaves as the call it is named after (errno on
+ * failure) except as said. */
 #ifndef GUEST_SYS_H
 #define GUEST_SYS_H
 
@@ -32,7 +33,8 @@ struct sys {
     ssize_t (*write)(int fd, const void *buffer, size_t size);
     ssize_t (*splice)(int from, int to, size_t size); /* never waits for a pipe */
     int (*pipe)(int ends[2], int flags);
-    void (*tune_pipe)(int reading_end); /* for reading a command's output: non-blocking, and with room for several frames */
+    void (*tune_pipe)(
+        int reading_end);  /* for reading a command's output: non-blocking, and with room for several frames */
     int (*held)(int pipe); /* bytes that a pipe holds; 0 where that cannot be known */
 
     int (*open)(int directory, const char *path, int flags, mode_t mode);

@@ -18,8 +18,8 @@ static bool fail(const struct target *target, struct wire_error *error)
 static bool choose_inside(struct target *target, const char *name, struct wire_error *error)
 {
     target->name = path_base(name);
-    return target->name != NULL ||
-           wire_fail(error, WIRE_IS_DIRECTORY, target->path, ": is a directory, and there is no name for a file in it", NULL);
+    return target->name != NULL || wire_fail(error, WIRE_IS_DIRECTORY, target->path,
+                                             ": is a directory, and there is no name for a file in it", NULL);
 }
 
 static bool open_directory(struct target *target, const char *path, struct wire_error *error)
@@ -45,7 +45,8 @@ static bool choose(struct target *target, const char *name, struct wire_error *e
         target->directory = inside;
         return choose_inside(target, name, error);
     }
-    if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) /* a file, nothing, or a link to either: it is replaced */
+    if (errno != ENOENT && errno != ENOTDIR &&
+        errno != ELOOP) /* a file, nothing, or a link to either: it is replaced */
         return fail(target, error);
     target->name = leaf;
     return true;
@@ -70,7 +71,8 @@ static bool create(struct target *target, struct wire_error *error)
 {
     for (int i = 0; i < NAME_TRIES; i++) {
         draw_name(target);
-        target->file = target->sys->open(target->directory, target->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+        target->file =
+            target->sys->open(target->directory, target->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
         if (target->file >= 0)
             return true;
         if (errno != EEXIST)

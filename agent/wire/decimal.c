@@ -10,11 +10,11 @@
 /* A digit, shifted, and a carry fit 64 bits. */
 #define MOST_SHIFT 59
 /* Powers of ten beyond every double, and a bound that keeps sums of exponents small. */
-#define HIGHEST_POINT 310
-#define LOWEST_POINT (-330)
+#define HIGHEST_POINT  310
+#define LOWEST_POINT   (-330)
 #define EXPONENT_BOUND 100000000
 
-#define MANTISSA_BITS 53
+#define MANTISSA_BITS  53
 #define LEAST_EXPONENT (-1074) /* of the lowest bit of a denormal */
 
 /* 0.DIGITS times ten to the power of `point`. No leading and no trailing zeros. */
@@ -100,7 +100,8 @@ static uint64_t round_to_integer(const struct decimal *decimal)
         integer = integer * 10 + (at < decimal->count ? decimal->digits[at] : 0);
     if (decimal->point < 0 || at >= decimal->count)
         return integer;
-    up = decimal->digits[at] > 5 || (decimal->digits[at] == 5 && (at + 1 < decimal->count || decimal->more || integer % 2 == 1));
+    up = decimal->digits[at] > 5 ||
+         (decimal->digits[at] == 5 && (at + 1 < decimal->count || decimal->more || integer % 2 == 1));
     return integer + (up ? 1 : 0);
 }
 
@@ -130,7 +131,8 @@ static double to_double(struct decimal *decimal)
         shift_left(decimal, shift);
         exponent -= shift;
     }
-    /* From one half up to one: the first bit of the mantissa is the first behind the point, unless the double is a denormal. */
+    /* From one half up to one: the first bit of the mantissa is the first behind the point, unless the double is a
+     * denormal. */
     exponent -= MANTISSA_BITS;
     shift_left(decimal, MANTISSA_BITS);
     while (exponent < LEAST_EXPONENT) {
