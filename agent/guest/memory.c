@@ -35,14 +35,18 @@ void *memory_map(size_t size)
 {
     void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    return start != MAP_FAILED ? start : NULL;
+    if (start == MAP_FAILED)
+        return NULL;
+    return start;
 }
 
 void *memory_resize(void *start, size_t from, size_t to)
 {
     void *moved = mremap(start, from, to, MREMAP_MAYMOVE);
 
-    return moved != MAP_FAILED ? moved : NULL;
+    if (moved == MAP_FAILED)
+        return NULL;
+    return moved;
 }
 
 void memory_unmap(void *start, size_t size)
