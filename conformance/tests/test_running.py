@@ -112,7 +112,8 @@ def test_hybrid(guest: Path) -> None:
             words = ("--clause=PING", "--clause=CONV-VERSION", "--clause=CONV-HALFCLOSE")
             done = run(folder, *CONFORM, "run", f"hybrid:{front}:1024", *words)
     assert done.status == 3
-    assert {outcome for case, (outcome, _, _) in done.cases.items() if case.endswith("@hybrid")} == {"PASS"}
+    assert done.cases["PING@hybrid"][0] == "PASS"
+    assert {outcome for outcome, _, _ in done.cases.values()} <= {"PASS", "COULD-NOT-RUN"}
     assert not any(case.startswith("CONV-HALFCLOSE") for case in done.cases)
 
 
