@@ -7,7 +7,6 @@ this, and the controller gathers the results (report/collector.py).
 from __future__ import annotations
 
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Generator, Iterator
@@ -20,7 +19,6 @@ from guestwire.drive import connectable
 from guestwire.drive.connectable import LOCAL_TRANSPORTS, Connectable, UsageError
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
-from guestwire.drive.process import ORIGINAL_LIMITS
 from guestwire.drive.session import Session
 from guestwire.judge.case import Case
 from guestwire.judge.ledger import LedgerError, clauses
@@ -79,7 +77,6 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.mkdtemp(prefix="guestwire-")
         os.chmod(folder, 0o755)
         config.pluginmanager.register(Collector(config, rows, folder), "guestwire-collector")
-    _raise_descriptor_limit()
     config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
     config.stash[SESSION].folder.chmod(0o755)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
@@ -88,13 +85,6 @@ def pytest_configure(config: pytest.Config) -> None:
                 config.stash[SESSION].check(agent, transport)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
-
-
-def _raise_descriptor_limit() -> None:
-    """Some cases hold over a thousand connections. The agents are still started with the limit the harness was given."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    ORIGINAL_LIMITS[resource.RLIMIT_NOFILE] = (soft, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @pytest.hookimpl(optionalhook=True)

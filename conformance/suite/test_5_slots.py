@@ -133,6 +133,15 @@ def test_max_requests(host: Host) -> None:
 # ---- connections
 
 
+@pytest.fixture
+def plenty_of_descriptors() -> Iterator[None]:
+    """More than a thousand connections need more descriptors than a process usually has."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def open_idle(host: Host, count: int) -> list[Conversation]:
     """Connections that say nothing, all of them accepted."""
     held = []
@@ -165,6 +174,7 @@ def test_200_idle_connections_and_a_run(host: Host) -> None:
 
 
 @case("SRV-CONNS/many", "SRV-CONNS/oldest", needs="server start destructive", deadline=40)
+@pytest.mark.usefixtures("plenty_of_descriptors")
 def test_1100_connections(host: Host) -> None:
     """1,024 are held; each one beyond closes the oldest incomplete one. The last ping below is one of the 1,024."""
     agent = host.start("--request-timeout", "60")
@@ -183,6 +193,7 @@ def test_1100_connections(host: Host) -> None:
 
 
 @case("SRV-CONNS/oldest", variant="working-ones-stay", needs="server start destructive", deadline=40)
+@pytest.mark.usefixtures("plenty_of_descriptors")
 def test_connections_with_a_request_are_not_closed(host: Host) -> None:
     """The oldest connection is a run: it stays, the oldest incomplete one goes."""
     agent = host.start("--request-timeout", "60")
