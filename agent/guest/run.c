@@ -130,8 +130,10 @@ static enum ending pump(struct run *run)
         if (moved)
             run->sent_at = now;
         notice_end(run);
-        if (ending == ENDING_OK && run->ended_at == 0 && now >= run->deadline)
+        if (ending == ENDING_OK && run->ended_at == 0 && now >= run->deadline) {
             time_out(run);
+            continue; /* what has ended already shows no event any more */
+        }
         if (ending == ENDING_OK && is_done(run, now))
             return ENDING_OK;
         if (ending == ENDING_OK && (!moved || round % ROUNDS == 0))
