@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I -S
 """The reference guest agent of the guest control protocol, version 1.
 
 Written for reading: whoever doubts a clause of the contract (conformance/spec/protocol-v1.md) reads how it is served here.

@@ -5,9 +5,10 @@
 
 #define MIDDLING 65536
 
-/* LIMIT_INCOMPLETE_BYTES, shared out: the inline buffers, so that small requests always get through; one request of full size, so
- * that big ones which wait for each other's room cannot all stand still; the rest in common, the last MiB of it not for big ones. */
-#define HELD_LIMIT (LIMIT_INCOMPLETE_BYTES - LIMIT_CONNECTIONS * CONNECTION_INLINE - LIMIT_CONTROL_PAYLOAD)
+/* LIMIT_INCOMPLETE_BYTES, shared out: the inline buffers, so that small requests always get through; one request of
+ * full size, so that big ones which wait for each other's room cannot all stand still; the rest in common, the last MiB
+ * of it not for big ones. */
+#define HELD_LIMIT     (LIMIT_INCOMPLETE_BYTES - LIMIT_CONNECTIONS * CONNECTION_INLINE - LIMIT_CONTROL_PAYLOAD)
 #define HELD_LIMIT_BIG (HELD_LIMIT - LIMIT_CONTROL_PAYLOAD)
 
 /* Complete requests that wait for a slot are kept, whatever they hold; beyond this no big ones are read in addition. */
@@ -15,7 +16,9 @@
 
 static size_t counted(const struct connection *connection)
 {
-    return connection->payload == connection->small || connection->desk->privileged == connection ? 0 : connection->capacity;
+    return connection->payload == connection->small || connection->desk->privileged == connection
+               ? 0
+               : connection->capacity;
 }
 
 static uint32_t next_capacity(const struct connection *connection)

@@ -17,8 +17,8 @@
 
 #define LINE_ROOM 1024 /* below PIPE_BUF: whole or not at all */
 
-/* O_NONBLOCK would change the description that others share, so the call itself must not wait: RWF_NOWAIT where the file knows it,
- * else a look before the write. */
+/* O_NONBLOCK would change the description that others share, so the call itself must not wait: RWF_NOWAIT where the
+ * file knows it, else a look before the write. */
 bool write_at_once(int fd, const char *bytes, size_t length)
 {
     const struct iovec vector = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};

@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 void die(const char *what)
 {
     fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));

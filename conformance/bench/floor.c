@@ -142,7 +142,9 @@ int main(int argc, char **argv)
     bool by_splice = strstr(what, "-splice") != NULL;
     int listener = serve_at(argv[2]);
     for (;;) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        struct sockaddr_storage peer;
+        socklen_t room = sizeof peer;
+        int fd = accept4(listener, (struct sockaddr *)&peer, &room, SOCK_CLOEXEC);
         if (fd < 0) {
             die("accept");
         }

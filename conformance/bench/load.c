@@ -23,8 +23,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static char buffer[1 << 20];
 
 /* Read to end of stream. Return: bytes. */
@@ -137,7 +135,7 @@ static void start_and_ping(int count, char **words)
         int n = 0;
         snprintf(path, sizeof path, "/tmp/bench-%d.sock", (int)getpid());
         int listener = dup(serve_at(path)); /* the copy is inherited */
-        for (; words[n] != NULL && n < 12; n++) {
+        for (; n < 12 && words[n] != NULL; n++) {
             argv[n] = words[n];
         }
         char option[] = "--listen";

@@ -41,7 +41,8 @@ class Connectable:
         """A short name for tables: for exec the path below the folder `build` or the file's name."""
         if self.kind != "exec":
             return self.text
-        path = Path(self.argv[0])
+        words = [word for word in self.argv[1:] if not word.startswith("-")]
+        path = Path(words[0] if words and Path(self.argv[0]).name.startswith("python") else self.argv[0])
         return f"{path.parent.name}/{path.name}" if path.parent.name in ("asan", "aarch64") else path.name
 
     @property

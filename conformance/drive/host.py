@@ -257,11 +257,18 @@ class Host:
             expect(not held, "no more descriptors, threads and children than before the case", held)
             self.row.check_alive()
         if self._scratch is not None:
-            left = self.witness.temporaries(self._scratch)
+            left = self._temporaries_left(self._scratch)
             self.should("SRV-SURVIVE/leaks", not left, "no temporary file left", left)
             expect(not left, "no temporary file left", left)
         strays = self.witness.strays() if self._private is None else []
         expect(not strays, "no process left behind", strays)
+
+    def _temporaries_left(self, folder: str, grace: float = 2.0) -> list[str]:
+        """put_file's temporary files that stay: an agent may notice only after the case's end that its host has left."""
+        end = time.monotonic() + grace
+        while (left := self.witness.temporaries(folder)) and time.monotonic() < end:
+            time.sleep(0.01)
+        return list(left)
 
     def blame(self, error: Exception) -> None:
         """After a failure: raise Crash if an agent of this case has died, which explains it better."""

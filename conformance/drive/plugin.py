@@ -54,7 +54,14 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
             if name not in (*LOCAL_TRANSPORTS, "vsock", "hybrid"):
                 raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(LOCAL_TRANSPORTS)}")
         agents = [connectable.parse(text) for text in config.getoption("agent")]
-        rows = [(agent, name) for agent in agents for name in agent.transports if not wanted or name in wanted]
+        rows = [
+            (agent, name)
+            for agent in agents
+            for name in agent.transports
+            if (
+                name in wanted if wanted else name != "unix-ns" or agent is agents[0]
+            )  # dear; one row proves the witness
+        ]
         if agents and not rows:
             raise UsageError(f"no agent here has the transport {', '.join(wanted)}")
         config.stash[ROWS] = rows

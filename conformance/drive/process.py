@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -195,6 +196,18 @@ def _stderr(spec: StartSpec, path: Path) -> tuple[int, list[int]]:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644), []
 
 
+def _reachable(word: str, folder: Path) -> str:
+    """A program's path that another user can reach: itself, or a copy in `folder` if some directory on the way is closed."""
+    path = Path(word)
+    if not path.is_file() or all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents):
+        return word
+    copy = folder / path.name
+    if not copy.exists():
+        shutil.copyfile(path, copy)
+        copy.chmod(0o755)
+    return str(copy)
+
+
 class Started:
     """An agent process that this process started."""
 
@@ -204,6 +217,8 @@ class Started:
         stdin = os.open(spec.stdin, os.O_RDONLY | os.O_CLOEXEC)
         close = (*spec.close, 2) if spec.stderr == "closed" else spec.close
         prepared = replace(spec, close=close)
+        if spec.uid is not None:
+            spec = replace(spec, argv=tuple(_reachable(word, stderr_path.parent) for word in spec.argv))
         try:
             self.popen = subprocess.Popen(
                 ("unshare", "--pid", "--fork", "--kill-child", *spec.argv) if spec.init else spec.argv,
