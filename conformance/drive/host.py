@@ -244,6 +244,15 @@ class Host:
 
     # ---- the end
 
+    def settle(self) -> None:
+        """Wait until the shared agent has done with every conversation that has ended. Raises Crash, or Violation for an agent
+        that still holds something of them."""
+        self.row.check_alive()
+        held = self.row.settled()
+        self.should("SRV-SURVIVE/leaks", not held, "no more descriptors, threads and children than before", held)
+        expect(not held, "no more descriptors, threads and children than before the case", held)
+        self.row.check_alive()
+
     def finish(self) -> None:
         """What must hold after every case: read to the end, the agent alive, nothing left behind."""
         for conversation in self._conversations:
@@ -251,11 +260,7 @@ class Host:
                 conversation.sock.close()
                 raise RuntimeError("harness bug: a conversation was neither read to its end nor closed on purpose")
         if self._private is None:
-            self.row.check_alive()
-            held = self.row.settled()
-            self.should("SRV-SURVIVE/leaks", not held, "no more descriptors, threads and children than before", held)
-            expect(not held, "no more descriptors, threads and children than before the case", held)
-            self.row.check_alive()
+            self.settle()
         if self._scratch is not None:
             left = self._temporaries_left(self._scratch)
             self.should("SRV-SURVIVE/leaks", not left, "no temporary file left", left)
