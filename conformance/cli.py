@@ -42,7 +42,7 @@ def _arguments() -> _Parser:
     run.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
     run.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
     run.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
-    run.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 3 for each core)")
+    run.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
     run.add_argument("--results", metavar="FILE", help="write the results as JSON")
     commands.add_parser("clauses", help="list clauses and checks")
     return parser
@@ -75,7 +75,7 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
         words.append(f"--results={options.results}")
     running = any(connectable.parse(text).kind != "exec" for text in options.agents)
     if options.jobs != 1 and not options.cases and not running:  # a running agent gets one case at a time
-        jobs = options.jobs or 3 * (os.cpu_count() or 1)  # most cases wait most of their time
+        jobs = options.jobs or 4 * (os.cpu_count() or 1)  # most cases wait most of their time
         words += ["-n", str(jobs), "--dist", "worksteal"]
     return words
 

@@ -8,6 +8,7 @@ hybrid:PATH:PORT     running already, behind a Unix socket that wants `CONNECT P
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Connectable:
     def transports(self) -> tuple[str, ...]:
         return LOCAL_TRANSPORTS if self.kind == "exec" else (self.kind,)
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """A short name for tables: for exec the path below the folder `build` or the file's name."""
         if self.kind != "exec":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import struct
 import time
@@ -16,6 +17,7 @@ from guestwire.judge.outcome import DeadlineExceeded, Violation, expect, short
 CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing")
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
+_control = functools.lru_cache(maxsize=8)(protocol.parse_control)  # an answer is looked at from several sides
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -62,7 +64,7 @@ class Answer:
     @property
     def controls(self) -> list[dict[str, Any]]:
         """The control frames, read strictly."""
-        return [protocol.parse_control(payload) for type_, payload in self.frames if type_ == protocol.FRAME_JSON]
+        return [_control(payload) for type_, payload in self.frames if type_ == protocol.FRAME_JSON]
 
     @property
     def terminal(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Answer:
         kind, payload = self.frames[-1]
         expect(kind == protocol.FRAME_JSON, "a terminal control frame at the end", f"frame type {kind}")
         expect(len(self.controls) == 1, "one control frame", self.controls)
-        return protocol.parse_control(payload)
+        return _control(payload)
 
 
 class Conversation:
@@ -106,9 +108,11 @@ class Conversation:
         byte at its beginning and its end only."""
         if chunking == "bytewise":
             edge = len(raw) if len(raw) <= 32_768 else 4_096
-            single = [bytes([byte]) for byte in raw]
-            for part in [*single[:edge], raw[edge:-edge], *single[max(edge, len(raw) - edge) :]]:
-                self.send_raw(part, tolerate=True)
+            for start in range(min(edge, len(raw))):
+                self.send_raw(raw[start : start + 1], tolerate=True)
+            self.send_raw(raw[edge:-edge], tolerate=True)
+            for start in range(max(edge, len(raw) - edge), len(raw)):
+                self.send_raw(raw[start : start + 1], tolerate=True)
         elif chunking == "boundaries":
             for part in split(raw):
                 self.send_raw(part, tolerate=True)
@@ -171,7 +175,7 @@ class Conversation:
         """The next frame, which is a control frame."""
         kind, payload = self.recv_frame(within, what)
         expect(kind == protocol.FRAME_JSON, what, f"frame type {kind} with {short(payload[:80])}")
-        return protocol.parse_control(payload)
+        return _control(payload)
 
     def answer(self, within: float | None = None, keep: bool = True) -> Answer:
         """Everything up to the end of stream. Every frame is checked, and a frame after the terminal one is a violation.
@@ -264,7 +268,7 @@ def _terminated(answer: Answer) -> bool:
         return False
     kind, payload = answer.frames[-1]
     if kind == protocol.FRAME_JSON:
-        control = protocol.parse_control(payload)
+        control = _control(payload)
         return not (control.get("ok") is True and "size" in control and "mode" in control)
     return kind == protocol.FRAME_EOF
 
@@ -274,7 +278,7 @@ def check_frame(received: Frame) -> None:
     kind, payload = received
     if kind == protocol.FRAME_JSON:
         try:
-            protocol.parse_control(payload)
+            _control(payload)
         except ValueError as error:
             raise Violation("a control frame within the JSON profile", f"{error}: {short(payload)}") from None
     elif kind in (protocol.FRAME_STDOUT, protocol.FRAME_STDERR, protocol.FRAME_DATA):
