@@ -1,0 +1,94 @@
+"""`conform run`: a pytest run of the suite, under pytest-xdist."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestwire.drive import connectable
+from guestwire.drive.connectable import UsageError
+from guestwire.judge import ledger
+from guestwire.judge.verdict import Exit
+from guestwire.report import terminal
+from guestwire.report.collector import Collector
+
+HELP = "judge one or more agents"
+SUITE = Path(__file__).resolve().parent.parent / "suite"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("agents", nargs="+", metavar="AGENT", help=connectable.FORMS)
+    parser.add_argument("--transport", action="append", default=[], help="only these, comma-separated")
+    parser.add_argument("--clause", action="append", default=[], help="only the cases of this clause")
+    parser.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
+    parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
+    parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
+    parser.add_argument("--results", metavar="FILE", help="write the results as JSON")
+
+
+def _pytest_options(options: argparse.Namespace) -> list[str]:
+    """The command line of the pytest run."""
+    words = [str(SUITE), f"--rootdir={SUITE.parent}", "--import-mode=importlib", "-q"]
+    words += ["-p", "no:cacheprovider", "-p", "no:tmpdir"]  # nothing is written but below the run's own folder
+    for name in ("hypothesispytest", "logging", "unraisableexception", "threadexception", "faulthandler"):
+        words += ["-p", f"no:{name}"]  # what they offer is not used here, and each costs time in every case
+    words += [
+        "--capture=no",
+        "--no-header",
+        "--no-summary",
+        "--tb=no",
+        "--assert=plain",  # cases say what they expect through expect(); rewriting would cost each worker a second
+        "--continue-on-collection-errors",
+        "-W",
+        "ignore::pytest.PytestWarning",
+        "-c",
+        os.devnull,
+    ]
+    for name, values in (("agent", options.agents), ("transport", options.transport), ("clause", options.clause),
+                         ("case", options.cases)):  # fmt: skip
+        words += [f"--{name}={value}" for value in values]
+    words += ["--gate-should"] if options.strict else []
+    words += ["--destructive"] if options.destructive else []
+    if options.results:
+        words.append(f"--results={options.results}")
+    running = any(connectable.parse(text).kind != "exec" for text in options.agents)
+    if options.jobs != 1 and not options.cases and not running:  # a running agent gets one case at a time
+        jobs = options.jobs or 4 * (os.cpu_count() or 1)  # most cases wait most of their time
+        words += ["-n", str(jobs), "--dist", "worksteal"]
+    return words
+
+
+class _Keeper:
+    """Keeps hold of the collector after pytest has ended."""
+
+    collector: Collector | None = None
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.collector = session.config.pluginmanager.getplugin("guestwire-collector")
+
+
+def main(options: argparse.Namespace) -> int:
+    agents = [connectable.parse(text) for text in options.agents]
+    for name in options.clause:
+        if name not in ledger.clauses():
+            raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
+    labels = [agent.label for agent in agents]
+    if len(set(labels)) != len(labels):
+        raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    keeper = _Keeper()
+    status: Any = pytest.main(_pytest_options(options), plugins=[keeper])
+    if status == pytest.ExitCode.INTERRUPTED:
+        print("interrupted: nothing was judged", file=sys.stderr)
+        return Exit.INTERRUPTED
+    if keeper.collector is None or keeper.collector.verdict is None:
+        return Exit.USAGE if status == pytest.ExitCode.USAGE_ERROR else Exit.HARNESS_BUG
+    print(terminal.total(keeper.collector.verdict))
+    return int(status)
