@@ -248,6 +248,8 @@ static bool read_arguments(struct reading *reading, int argc, char **argv, struc
         }
         if (!option->take(reading, value))
             return complain(complaint, option->name, value, option->accepted);
+        if (reading->help || reading->version)
+            return true; /* what comes behind does not matter */
     }
     if (!reading->listen_given && !seen[1]) {
         const char *port = getenv("SMOLVM_AGENT_PORT");
