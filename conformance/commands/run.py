@@ -29,6 +29,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
     parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
     parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
+    parser.add_argument("--last-failed", action="store_true", help="only the cases that did not pass in the last run")
+    parser.add_argument("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
+    parser.add_argument("--fail-fast", action="store_true", help="run nothing more once a case has failed")
+    parser.add_argument("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
+    parser.add_argument("--expect", metavar="FILE", help="known failures, a TOML file (see the README)")
+    parser.add_argument("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
     parser.add_argument("--results", metavar="FILE", help="write the results as JSON")
 
@@ -56,6 +62,10 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
         words += [f"--{name}={value}" for value in values]
     words += ["--gate-should"] if options.strict else []
     words += ["--destructive"] if options.destructive else []
+    words += ["--fail-fast"] if options.fail_fast else []
+    for name in ("shard", "max_time", "expect", "expect_write"):
+        if getattr(options, name) is not None:
+            words.append(f"--{name.replace('_', '-')}={getattr(options, name)}")
     if options.results:
         words.append(f"--results={options.results}")
     running = any(connectable.parse(text).kind != "exec" for text in options.agents)
@@ -79,6 +89,11 @@ def main(options: argparse.Namespace) -> int:
     for name in options.clause:
         if name not in ledger.clauses():
             raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
+    filtered = options.transport or options.clause or options.cases or options.shard or options.last_failed
+    if options.expect_write and filtered:
+        raise UsageError(
+            "--expect-write wants a whole run: leave out --transport, --clause, --case, --shard, --last-failed"
+        )
     labels = [agent.label for agent in agents]
     if len(set(labels)) != len(labels):
         raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")

@@ -17,13 +17,15 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from guestwire.drive import connectable
+from guestwire.drive import connectable, selection
 from guestwire.drive.connectable import LOCAL_TRANSPORTS, Connectable, UsageError
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
+from guestwire.drive.selection import RESULT
 from guestwire.drive.session import Session
+from guestwire.judge import expect
 from guestwire.judge.case import Case
-from guestwire.judge.ledger import LedgerError, clauses
+from guestwire.judge.ledger import LedgerError
 from guestwire.judge.outcome import CaseResult, CouldNotRun, Crash, DeadlineExceeded, Outcome, Violation, short
 from guestwire.report.collector import Collector
 
@@ -31,7 +33,6 @@ HOST_FUNCTIONS = "host functions"
 MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, before it is cut off
 SESSION = pytest.StashKey[Session]()
 ROWS = pytest.StashKey[list[tuple[Connectable, str]]]()
-RESULT = pytest.StashKey[CaseResult]()
 HOST = pytest.StashKey[Host]()
 
 
@@ -45,6 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--case", action="append", default=[], dest="case_ids", metavar="ID", help="only this case")
     group.addoption("--gate-should", action="store_true", help="SHOULD counts like MUST")
     group.addoption("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
+    group.addoption("--only-failed", metavar="REPORT", help="only the cases that did not pass in this report")
+    group.addoption("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
+    group.addoption("--fail-fast", action="store_true", help="run nothing more once a case has failed")
+    group.addoption("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
+    group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
+    group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     group.addoption("--results", default=None, metavar="FILE", help="write the results as JSON")
 
 
@@ -75,9 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         rows = rows_of(config)
-        for name in config.getoption("clause"):
-            if name not in clauses():
-                raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
+        selection.check(config)
+        known = expect.load(Path(config.getoption("expect"))) if config.getoption("expect") else []
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if hasattr(config, "workerinput"):
@@ -85,7 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         folder = tempfile.mkdtemp(prefix="guestwire-")
         os.chmod(folder, 0o755)
-        config.pluginmanager.register(Collector(config, rows, folder), "guestwire-collector")
+        config.pluginmanager.register(Collector(config, rows, folder, known), "guestwire-collector")
+    config.stash[selection.FOLDER] = folder
     config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
     config.stash[SESSION].folder.chmod(0o755)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
@@ -102,6 +109,7 @@ def pytest_configure_node(node: Any) -> None:
     collector = node.config.pluginmanager.getplugin("guestwire-collector")
     if collector is not None:
         node.workerinput["guestwire_folder"] = collector.folder
+        node.workerinput["guestwire_started"] = collector.started
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -176,47 +184,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.stash[RESULT] = result
         item.own_markers.append(_limit(case.deadline))
         kept.append(item)
-    items[:] = _spread(_select(config, kept))
+    items[:] = selection.spread(selection.select(config, kept))
 
 
 @functools.cache
 def _limit(deadline: float) -> pytest.Mark:
     return pytest.mark.timeout(deadline + MARGIN, method="signal").mark
-
-
-def _select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
-    wanted_clauses, wanted = config.getoption("clause"), config.getoption("case_ids")
-    if not wanted_clauses and not wanted:
-        return items
-    names = {item: _names(item.stash[RESULT]) for item in items}
-    for identity in wanted:
-        if not any(identity in found for found in names.values()):
-            raise pytest.UsageError(
-                f"unknown case {identity!r}: `conform clauses` lists checks, each a case's first name"
-            )
-    clause_of = {item: {c.partition("/")[0] for c in item.stash[RESULT].checks} for item in items}
-    kept = [item for item in items if names[item] & set(wanted) or clause_of[item] & set(wanted_clauses)]
-    if not kept:
-        raise pytest.UsageError(
-            f"no case of {', '.join([*wanted_clauses, *wanted])} exists on the transports asked for"
-        )
-    return kept
-
-
-def _names(result: CaseResult) -> set[str]:
-    """What --case may call it: its id, the id without transport, its first check."""
-    return {result.id, result.case, result.checks[0], f"{result.checks[0]}@{result.transport}"}
-
-
-def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Long waits first, evenly over the list: pytest-xdist's worksteal gives each worker a contiguous part to begin with."""
-    long = [item for item in items if item.function.guestwire_case.long]  # type: ignore[attr-defined]
-    rest = [item for item in items if not item.function.guestwire_case.long]  # type: ignore[attr-defined]
-    workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
-    step = len(items) // workers + 1
-    for index, item in enumerate(long):
-        rest.insert(min((index % workers) * step, len(rest)), item)
-    return rest
 
 
 # ---- running
@@ -229,9 +202,17 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if result is None:
         return None
     started = time.time()
+    reason = selection.stopped(item.config)
+    if reason:
+        result.outcome, result.expected, result.actual = Outcome.COULD_NOT_RUN.value, "the case to run", reason
+        report = pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, reason), "call")
+        setattr(report, "guestwire", result.to_json() | {"started": started})  # noqa: B010
+        item.ihook.pytest_runtest_logreport(report=report)
+        return True
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if HOST in item.stash:
         result.broken.update({check: list(pair) for check, pair in item.stash[HOST].soft.items()})
+    selection.note(item.config, result)
     report = next((report for report in reports if not report.passed), reports[min(1, len(reports) - 1)])
     setattr(report, "guestwire", result.to_json() | {"started": started})  # noqa: B010
     item.ihook.pytest_runtest_logreport(report=report)

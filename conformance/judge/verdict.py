@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import datetime
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from guestwire.judge.expect import Expectation, Settled, settle
 from guestwire.judge.ledger import Check, checks
 from guestwire.judge.outcome import CaseResult, Outcome
 
@@ -47,16 +49,18 @@ class RunVerdict:
     strict: bool
     expected: int  # cases collected
     errors: list[str]  # what kept the harness itself from its work
+    settled: Settled = field(
+        default_factory=Settled
+    )  # failures that --expect names, and what is wrong with its entries
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """(passed, failed, skipped) cases; a case that could not run counts as skipped."""
-        failed = len(self.errors) + len(
-            {id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)}
-        )
-        total = sum(row.cases for row in self.rows)
-        passed = total - (failed - len(self.errors)) - len(self.could_not_run)
-        return passed, failed, len(self.could_not_run)
+        """(passed, failed, skipped): cases, and among the failed what is wrong with the run itself. A case that could not run
+        counts as skipped, one that failed as expected as none of the three."""
+        cases = {id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)}
+        skipped = len(self.could_not_run)
+        passed = sum(row.cases for row in self.rows) - len(cases) - skipped - len(self.settled.expected)
+        return passed, len(cases) + len(self.errors) + len(self.settled.errors), skipped
 
     def _gated(self, name: str) -> bool:
         return self.strict or checks()[name].level == "MUST"
@@ -67,12 +71,14 @@ class RunVerdict:
         passed, failed, skipped = self.counts
         if self.errors:
             return Exit.HARNESS_BUG
+        if self.settled.errors:
+            return Exit.RED
         if failed:
             gated = any(self._gated(name) for case in self.failures for name in case.checks)
             hard = any(case.outcome in (Outcome.CRASH, Outcome.TIMEOUT) for case in self.failures)
             if gated or hard or any(self._gated(name) for _, name in self.broken):
                 return Exit.RED
-        if passed + failed + skipped < self.expected or passed == 0:
+        if passed + failed + skipped + len(self.settled.expected) < self.expected or passed == 0:
             return Exit.HARNESS_BUG
         unproved = any(self._gated(name) for names in self.unproved.values() for name in names)
         return Exit.PARTIAL if self.filtered or skipped or unproved else Exit.GREEN
@@ -87,8 +93,12 @@ def judge(
     strict: bool,
     expected: int,
     errors: list[str],
+    expectations: Sequence[Expectation] = (),
 ) -> RunVerdict:
     """Sum up. `rows` are (agent, transport) as asked for; `sanitized` the agents under AddressSanitizer."""
+    results = list(results)
+    settled = settle(expectations, results, datetime.date.today())
+    known = {id(case) for case in settled.expected}
     table = {key: RowVerdict(*key) for key in rows}
     failures: list[CaseResult] = []
     broken: list[tuple[CaseResult, str]] = []
@@ -100,13 +110,14 @@ def judge(
             could_not_run.append(case)
             continue
         good = case.outcome == Outcome.PASS
-        if not good:
+        if not good and id(case) not in known:
             failures.append(case)
         for name in case.checks:
             (row.passed if good and name not in case.broken else row.failed)[checks()[name].level].add(name)
         for name in case.broken:
             row.failed[checks()[name].level].add(name)
-            broken.append((case, name))
+            if id(case) not in known:
+                broken.append((case, name))
     for row in table.values():
         for level in row.passed:
             row.passed[level] -= row.failed[level]
@@ -124,6 +135,7 @@ def judge(
         strict,
         expected,
         errors,
+        settled,
     )
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guestwire import __version__
+from guestwire.drive import selection
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree
+from guestwire.judge import expect
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
 from guestwire.report import terminal
@@ -22,8 +26,16 @@ from guestwire.report import terminal
 class Collector:
     """A plugin of the controller only. `folder` holds every socket and file of the run and goes with it."""
 
-    def __init__(self, config: pytest.Config, rows: list[tuple[Connectable, str]], folder: str) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        rows: list[tuple[Connectable, str]],
+        folder: str,
+        expectations: list[expect.Expectation],
+    ) -> None:
         self.folder = folder
+        self.started = time.time()
+        self._expectations = expectations
         self.verdict: RunVerdict | None = None
         self._config = config
         self._rows = rows
@@ -61,17 +73,19 @@ class Collector:
         ):
             return
         option = self._config.getoption
-        filtered = bool(option("case_ids") or option("clause") or option("transport") or option("keyword"))
         self.verdict = judge(
             self._results,
             [(agent.label, transport) for agent, transport in self._rows],
             {agent.label for agent, _ in self._rows if agent.sanitized},
-            filtered=filtered,
+            filtered=selection.is_filtered(self._config),
             strict=option("gate_should"),
             expected=self._expected,
             errors=list(self._errors.values()),
+            expectations=self._expectations,
         )
         session.exitstatus = self.verdict.exit
+        if option("expect_write"):
+            expect.write(Path(option("expect_write")), self._results, datetime.date.today())
         if option("results"):
             self._write(Path(option("results")), int(session.exitstatus))
 

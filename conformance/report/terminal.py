@@ -55,6 +55,8 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
         yield f"... and {shown - SHOWN} more failures"
     for error in verdict.errors:
         yield f"HARNESS BUG {error}"
+    for error in verdict.settled.errors:
+        yield f"EXPECTATION {error}"
     for case in verdict.could_not_run:
         yield f"COULD-NOT-RUN {case.id} [{case.agent}]: {case.actual}"
     yield ""
@@ -64,11 +66,13 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
         yield f"pending: {', '.join(f'{check.id} ({check.pending})' for check in verdict.pending)}"
     for agent, names in verdict.exempt.items():
         yield f"exempt under AddressSanitizer [{agent}]: {', '.join(names)}"
+    if verdict.settled.expected:
+        yield f"failed as expected: {len(verdict.settled.expected)} cases (--expect)"
     if not verdict.filtered:
         for agent, names in verdict.unproved.items():
             yield f"NOT PROVED [{agent}]: {', '.join(names)}"
     yield {
-        Exit.GREEN: "verdict: green",
+        Exit.GREEN: "verdict: green" + (", but for expected failures" if verdict.settled.expected else ""),
         Exit.RED: "verdict: RED",
         Exit.PARTIAL: "verdict: PARTIAL" + (" (filtered run)" if verdict.filtered else ""),
         Exit.HARNESS_BUG: "verdict: NONE (the harness failed: it could not collect, lost cases, or ran none)",

@@ -1,0 +1,135 @@
+"""Which of the collected cases run, in which order, and when no more do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from guestwire.drive.connectable import UsageError
+from guestwire.judge.ledger import clauses
+from guestwire.judge.outcome import CaseResult, Outcome
+
+RESULT = pytest.StashKey[CaseResult]()  # of an item
+_FAILED = pytest.StashKey[set[tuple[str, str]]]()  # (agent, id) that --only-failed names
+_SHARD = pytest.StashKey[tuple[int, int]]()
+FOLDER = pytest.StashKey[str]()  # of the run, shared by its workers
+_END = pytest.StashKey[float]()  # of --max-time, by time.time()
+STOP = "stop"  # a file of this name in the run's folder: --fail-fast has seen a failure
+
+
+def is_filtered(config: pytest.Config) -> bool:
+    """Whether the run leaves out cases that exist."""
+    option = config.getoption
+    names = ("case_ids", "clause", "transport", "keyword", "only_failed", "shard")
+    return any(option(name) for name in names)
+
+
+def check(config: pytest.Config) -> None:
+    """Look at the options before anything is collected. Raises UsageError."""
+    for name in config.getoption("clause"):
+        if name not in clauses():
+            raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
+    if config.getoption("shard"):
+        config.stash[_SHARD] = _shard(config.getoption("shard"))
+    if config.getoption("only_failed"):
+        config.stash[_FAILED] = _failed(Path(config.getoption("only_failed")))
+    seconds = config.getoption("max_time")
+    if seconds is not None:
+        if not 0 < seconds < float("inf"):
+            raise UsageError(f"--max-time {seconds:g}: a number of seconds over 0 is accepted")
+        started = getattr(config, "workerinput", {}).get("guestwire_started", time.time())
+        config.stash[_END] = started + seconds
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
+        raise UsageError(f"--shard {text}: I/N is accepted, 1/4 say")
+    if not 1 <= int(index) <= int(count):
+        raise UsageError(f"--shard {text}: I is one of 1 to N")
+    return int(index), int(count)
+
+
+def _failed(path: Path) -> set[tuple[str, str]]:
+    try:
+        cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        failed = {(case["agent"], f"{case['case']}@{case['transport']}") for case in cases
+                  if case["outcome"] not in (Outcome.PASS, Outcome.COULD_NOT_RUN) or case["broken"]}  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"no last run to take the failures from: {path}: {type(error).__name__}: {error}") from None
+    if not failed:
+        raise UsageError(f"nothing failed in the last run ({path})")
+    return failed
+
+
+def in_shard(identity: str, index: int, count: int) -> bool:
+    """Whether a case id is in the `index`th (from 1) of `count` parts; always the same one for the same id."""
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % count == index - 1
+
+
+def select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    """Only what the options ask for. Raises pytest.UsageError."""
+    if _SHARD in config.stash:
+        items = [item for item in items if in_shard(item.stash[RESULT].id, *config.stash[_SHARD])]
+    if _FAILED in config.stash:
+        failed = config.stash[_FAILED]
+        items = [item for item in items if (item.stash[RESULT].agent, item.stash[RESULT].id) in failed]
+        if not items:
+            raise pytest.UsageError("no case that failed in the last run exists in this one")
+    wanted_clauses, wanted = config.getoption("clause"), config.getoption("case_ids")
+    if not wanted_clauses and not wanted:
+        return items
+    names = {item: _names(item.stash[RESULT]) for item in items}
+    for identity in wanted:
+        if not any(identity in found for found in names.values()):
+            raise pytest.UsageError(
+                f"unknown case {identity!r}: `conform clauses` lists checks, each a case's first name"
+            )
+    clause_of = {item: {c.partition("/")[0] for c in item.stash[RESULT].checks} for item in items}
+    kept = [item for item in items if names[item] & set(wanted) or clause_of[item] & set(wanted_clauses)]
+    if not kept:
+        raise pytest.UsageError(
+            f"no case of {', '.join([*wanted_clauses, *wanted])} exists on the transports asked for"
+        )
+    return kept
+
+
+def _names(result: CaseResult) -> set[str]:
+    """What --case may call it: its id, the id without transport, its first check."""
+    return {result.id, result.case, result.checks[0], f"{result.checks[0]}@{result.transport}"}
+
+
+def spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Long waits first, evenly over the list: pytest-xdist's worksteal gives each worker a contiguous part to begin with."""
+    long = [item for item in items if item.function.guestwire_case.long]  # type: ignore[attr-defined]
+    rest = [item for item in items if not item.function.guestwire_case.long]  # type: ignore[attr-defined]
+    workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
+    step = len(items) // workers + 1
+    for index, item in enumerate(long):
+        rest.insert(min((index % workers) * step, len(rest)), item)
+    return rest
+
+
+def stopped(config: pytest.Config) -> str:
+    """Why no more cases run, "" while they do."""
+    if _END in config.stash and time.time() > config.stash[_END]:
+        return f"not run: --max-time {config.getoption('max_time'):g} is over"
+    if config.getoption("fail_fast") and _stop_file(config).exists():
+        return "not run: --fail-fast, and a case has failed"
+    return ""
+
+
+def note(config: pytest.Config, result: CaseResult) -> None:
+    """A case has ended: tell the other workers to stop if it failed and --fail-fast was given."""
+    failed = result.outcome not in (Outcome.PASS, Outcome.COULD_NOT_RUN) or result.broken
+    if failed and config.getoption("fail_fast"):
+        _stop_file(config).touch()
+
+
+def _stop_file(config: pytest.Config) -> Path:
+    return Path(config.stash[FOLDER]) / STOP

@@ -1,0 +1,83 @@
+"""Runs of a part of the cases, and runs that end early: never green."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from guestwire.drive.selection import in_shard
+from guestwire.tests.harness import MINI, TINY, Done, run, temporary
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """TMPDIR of a run."""
+    with temporary() as path:
+        yield path
+
+
+def mini(folder: Path, *options: str) -> Done:
+    """A tiny agent that fails one of the four short cases."""
+    return run(folder, *MINI, "--agent", f"exec:{TINY}", "--transport=unix", "-k=not slow", *options)
+
+
+def test_every_case_is_in_one_shard() -> None:
+    ids = [f"CASE:{number}@unix" for number in range(500)]
+    for identity in ids:
+        assert sum(in_shard(identity, index, 4) for index in range(1, 5)) == 1
+    sizes = [sum(in_shard(identity, index, 4) for identity in ids) for index in range(1, 5)]
+    assert min(sizes) > 80, sizes
+
+
+def test_shards_of_a_run(folder: Path) -> None:
+    """Together they run every case once."""
+    found = [set(mini(folder, f"--shard={index}/2").cases) for index in (1, 2)]
+    assert found[0] | found[1] == {f"PING:{n}@unix" for n in (1, 2, 3)} | {"JSON-DUP/plain@unix"}
+    assert not found[0] & found[1]
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "/", "-1/2", "1/2/3"])
+def test_no_shard(folder: Path, text: str) -> None:
+    done = run(folder, *MINI, "--agent", f"exec:{TINY}", f"--shard={text}")
+    assert done.status == 4
+    assert f"--shard {text}" in done.stderr
+
+
+def test_only_failed(folder: Path) -> None:
+    mini(folder)
+    results = folder.with_suffix(".json")
+    last = folder.parent / "last.json"
+    results.rename(last)
+    assert set(mini(folder, f"--only-failed={last}").cases) == {"JSON-DUP/plain@unix"}
+    report = json.loads(last.read_text())
+    report["cases"] = [case for case in report["cases"] if case["outcome"] == "PASS"]
+    last.write_text(json.dumps(report))
+    assert "nothing failed in the last run" in mini(folder, f"--only-failed={last}").stderr
+    last.write_text("{")
+    assert "no last run to take the failures from" in mini(folder, f"--only-failed={last}").stderr
+
+
+def test_fail_fast(folder: Path) -> None:
+    """What did not run is counted as such."""
+    whole = mini(folder)
+    order = list(whole.cases)
+    done = mini(folder, "--fail-fast")
+    assert done.status == 1
+    outcomes = [done.cases[identity][0] for identity in order]
+    first = order.index("JSON-DUP/plain@unix")
+    assert outcomes[: first + 1] == ["PASS"] * first + ["FAIL"]
+    assert outcomes[first + 1 :] == ["COULD-NOT-RUN"] * (len(order) - first - 1)
+
+
+def test_max_time(folder: Path) -> None:
+    """The slow cases would take 25 s each: one has begun, the others have not. That is partial, not green."""
+    done = run(
+        folder, *MINI, "--agent", f"exec:{TINY}", "--transport=unix", "-k=ping or (slow and 0)", "--max-time=0.001"
+    )
+    assert done.status != 0
+    assert {outcome for outcome, _, _ in done.cases.values()} == {"COULD-NOT-RUN"}
+    assert "not run: --max-time 0.001 is over" in done.stdout
+    assert "over 0 is accepted" in mini(folder, "--max-time=-1").stderr
