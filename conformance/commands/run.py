@@ -15,7 +15,7 @@ from guestwire.drive import connectable
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.judge.verdict import Exit
-from guestwire.report import terminal
+from guestwire.report import folder, terminal
 from guestwire.report.collector import Collector
 
 HELP = "judge one or more agents"
@@ -36,7 +36,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expect", metavar="FILE", help="known failures, a TOML file (see the README)")
     parser.add_argument("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
-    parser.add_argument("--results", metavar="FILE", help="write the results as JSON")
+    parser.add_argument("--results", metavar="FILE", help="write the report as JSON, here too")
+    parser.add_argument(
+        "--report-dir",
+        metavar="DIR",
+        default=folder.DEFAULT,
+        help="where the report goes, as report.json, junit.xml and report.html (default: %(default)s)",
+    )
 
 
 def _pytest_options(options: argparse.Namespace) -> list[str]:
@@ -66,6 +72,9 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
     for name in ("shard", "max_time", "expect", "expect_write"):
         if getattr(options, name) is not None:
             words.append(f"--{name.replace('_', '-')}={getattr(options, name)}")
+    if options.last_failed:
+        words.append(f"--only-failed={os.path.join(options.report_dir, folder.REPORT)}")
+    words.append(f"--report-dir={os.path.abspath(options.report_dir)}")
     if options.results:
         words.append(f"--results={options.results}")
     running = any(connectable.parse(text).kind != "exec" for text in options.agents)

@@ -37,13 +37,20 @@ class Connectable:
     def transports(self) -> tuple[str, ...]:
         return LOCAL_TRANSPORTS if self.kind == "exec" else (self.kind,)
 
+    @property
+    def program(self) -> str:
+        """The file that is judged: a script rather than the Python that runs it; "" if the agent runs already."""
+        if self.kind != "exec":
+            return ""
+        words = [word for word in self.argv[1:] if not word.startswith("-")]
+        return words[0] if words and Path(self.argv[0]).name.startswith("python") else self.argv[0]
+
     @functools.cached_property
     def label(self) -> str:
         """A short name for tables: for exec the path below the folder `build` or the file's name."""
         if self.kind != "exec":
             return self.text
-        words = [word for word in self.argv[1:] if not word.startswith("-")]
-        path = Path(words[0] if words and Path(self.argv[0]).name.startswith("python") else self.argv[0])
+        path = Path(self.program)
         return f"{path.parent.name}/{path.name}" if path.parent.name in ("asan", "aarch64") else path.name
 
     @property

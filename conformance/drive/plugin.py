@@ -52,7 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
     group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
     group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
-    group.addoption("--results", default=None, metavar="FILE", help="write the results as JSON")
+    group.addoption("--results", default=None, metavar="FILE", help="write the report as JSON, here too")
+    group.addoption("--report-dir", default=None, metavar="DIR", help="write the report in all its forms")
 
 
 def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
@@ -91,14 +92,16 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         folder = tempfile.mkdtemp(prefix="guestwire-")
         os.chmod(folder, 0o755)
-        config.pluginmanager.register(Collector(config, rows, folder, known), "guestwire-collector")
+        collector = Collector(config, rows, folder, known)
+        config.pluginmanager.register(collector, "guestwire-collector")
     config.stash[selection.FOLDER] = folder
     config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
     config.stash[SESSION].folder.chmod(0o755)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         try:
             for agent, transport in {agent: (agent, transport) for agent, transport in reversed(rows)}.values():
-                config.stash[SESSION].check(agent, transport)
+                collector.agent_versions[agent.label] = config.stash[SESSION].check(agent, transport)
+            collector.claim()
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -110,6 +113,7 @@ def pytest_configure_node(node: Any) -> None:
     if collector is not None:
         node.workerinput["guestwire_folder"] = collector.folder
         node.workerinput["guestwire_started"] = collector.started
+        node.workerinput["guestwire_failed"] = sorted(node.config.stash.get(selection.FAILED, ()))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from pathlib import Path
@@ -13,9 +12,10 @@ import pytest
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.ledger import clauses
 from guestwire.judge.outcome import CaseResult, Outcome
+from guestwire.report import document
 
 RESULT = pytest.StashKey[CaseResult]()  # of an item
-_FAILED = pytest.StashKey[set[tuple[str, str]]]()  # (agent, id) that --only-failed names
+FAILED = pytest.StashKey[set[tuple[str, str]]]()  # (agent, id) that --only-failed names
 _SHARD = pytest.StashKey[tuple[int, int]]()
 FOLDER = pytest.StashKey[str]()  # of the run, shared by its workers
 _END = pytest.StashKey[float]()  # of --max-time, by time.time()
@@ -37,7 +37,8 @@ def check(config: pytest.Config) -> None:
     if config.getoption("shard"):
         config.stash[_SHARD] = _shard(config.getoption("shard"))
     if config.getoption("only_failed"):
-        config.stash[_FAILED] = _failed(Path(config.getoption("only_failed")))
+        known = getattr(config, "workerinput", {}).get("guestwire_failed")  # the report may be replaced by then
+        config.stash[FAILED] = set(known) if known else _failed(Path(config.getoption("only_failed")))
     seconds = config.getoption("max_time")
     if seconds is not None:
         if not 0 < seconds < float("inf"):
@@ -57,11 +58,11 @@ def _shard(text: str) -> tuple[int, int]:
 
 def _failed(path: Path) -> set[tuple[str, str]]:
     try:
-        cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
-        failed = {(case["agent"], f"{case['case']}@{case['transport']}") for case in cases
-                  if case["outcome"] not in (Outcome.PASS, Outcome.COULD_NOT_RUN) or case["broken"]}  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"no last run to take the failures from: {path}: {type(error).__name__}: {error}") from None
+        results = document.results(document.load(path))
+    except UsageError as error:
+        raise UsageError(f"no last run to take the failures from: {error}") from None
+    failed = {(case.agent, case.id) for case in results
+              if case.outcome not in (Outcome.PASS, Outcome.COULD_NOT_RUN) or case.broken}  # fmt: skip
     if not failed:
         raise UsageError(f"nothing failed in the last run ({path})")
     return failed
@@ -76,8 +77,8 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]
     """Only what the options ask for. Raises pytest.UsageError."""
     if _SHARD in config.stash:
         items = [item for item in items if in_shard(item.stash[RESULT].id, *config.stash[_SHARD])]
-    if _FAILED in config.stash:
-        failed = config.stash[_FAILED]
+    if FAILED in config.stash:
+        failed = config.stash[FAILED]
         items = [item for item in items if (item.stash[RESULT].agent, item.stash[RESULT].id) in failed]
         if not items:
             raise pytest.UsageError("no case that failed in the last run exists in this one")

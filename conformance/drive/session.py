@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 from guestwire.drive import server
 from guestwire.drive.connectable import Connectable, UsageError
+from guestwire.drive.conversation import Conversation
 from guestwire.drive.host import Row
 from guestwire.drive.namespace import NamespacedWitness
 from guestwire.drive.process import become_subreaper
 from guestwire.drive.server import Agent, Remote, Server
 from guestwire.drive.witness import NoWitness, Witness, shares_world
-from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded
+from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation
 
 
 class Session:
@@ -47,8 +49,9 @@ class Session:
             self._rows[key] = Row(connectable, transport, witness, self.folder)
         return self._rows[key]
 
-    def check(self, connectable: Connectable, transport: str) -> None:
-        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached."""
+    def check(self, connectable: Connectable, transport: str) -> str:
+        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached.
+        Return: its agent_version, "" if it does not say."""
         here = "unix" if transport == "unix-ns" else transport
         try:
             row = self.row(connectable, here)
@@ -58,6 +61,7 @@ class Session:
                 if isinstance(agent, Server):
                     row.witness.wait(agent.pid, 0.05)
                     agent.check_alive()
+                return _version(agent)
             finally:
                 agent.stop()
         except (Crash, DeadlineExceeded) as error:
@@ -73,6 +77,23 @@ class Session:
             self._namespaced.close()
         self._witness.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _version(agent: Agent) -> str:
+    """What a ping says. An agent that does not answer it says nothing: the cases are there to judge that."""
+    end = time.monotonic() + 2
+    try:
+        conversation = Conversation(agent.connect(), lambda: end - time.monotonic())
+    except (OSError, CouldNotRun):
+        return ""
+    try:
+        conversation.send_json({"op": "ping"})
+        version = conversation.answer().terminal.get("agent_version")
+        return version[:100] if isinstance(version, str) else ""
+    except (OSError, Violation):
+        return ""
+    finally:
+        conversation.close()
 
 
 def _greet(agent: Agent) -> None:

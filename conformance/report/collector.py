@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 import shutil
 import time
@@ -13,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from guestwire import __version__
 from guestwire.drive import selection
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree
 from guestwire.judge import expect
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
-from guestwire.report import terminal
+from guestwire.report import about, document, folder, terminal
 
 
 class Collector:
@@ -30,18 +28,26 @@ class Collector:
         self,
         config: pytest.Config,
         rows: list[tuple[Connectable, str]],
-        folder: str,
+        scratch: str,
         expectations: list[expect.Expectation],
     ) -> None:
-        self.folder = folder
+        self.folder = scratch
         self.started = time.time()
         self._expectations = expectations
+        self.agent_versions: dict[str, str] = {}
+        self.seed: int | None = None  # of whatever the run chooses at random
         self.verdict: RunVerdict | None = None
         self._config = config
         self._rows = rows
         self._results: list[CaseResult] = []
         self._expected = 0
         self._errors: dict[str, str] = {}
+        self._report_dir = Path(config.getoption("report_dir")) if config.getoption("report_dir") else None
+
+    def claim(self) -> None:
+        """Before any case: the report's folder is there and ours. Raises UsageError."""
+        if self._report_dir is not None:
+            folder.claim(self._report_dir)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without pytest-xdist the items are here."""
@@ -75,7 +81,7 @@ class Collector:
         option = self._config.getoption
         self.verdict = judge(
             self._results,
-            [(agent.label, transport) for agent, transport in self._rows],
+            self._rows_by_label(),
             {agent.label for agent, _ in self._rows if agent.sanitized},
             filtered=selection.is_filtered(self._config),
             strict=option("gate_should"),
@@ -83,16 +89,32 @@ class Collector:
             errors=list(self._errors.values()),
             expectations=self._expectations,
         )
+        self._write(self.verdict)
         session.exitstatus = self.verdict.exit
         if option("expect_write"):
             expect.write(Path(option("expect_write")), self._results, datetime.date.today())
-        if option("results"):
-            self._write(Path(option("results")), int(session.exitstatus))
 
-    def _write(self, path: Path, status: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        report = {"harness": __version__, "cases": [case.to_json() for case in self._results], "exit": status}
-        path.write_text(json.dumps(report, indent=1))
+    def _write(self, verdict: RunVerdict) -> None:
+        """The report in all its forms. What cannot be written is a failure of the harness, and told as one."""
+        order = {row: number for number, row in enumerate(self._rows_by_label())}
+        cases = sorted(self._results, key=lambda case: (order.get((case.agent, case.transport), len(order)), case.id))
+        facts = {"strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed}
+        head = about.head(self._rows, self.agent_versions, self.started, **facts)
+        report = document.compose(head, cases, verdict.exit)
+        wrong = document.fault(report)
+        if wrong:
+            verdict.errors.append(f"the report {wrong}")
+            return
+        try:
+            if self._report_dir is not None:
+                folder.fill(self._report_dir, report)
+            if self._config.getoption("results"):
+                folder.write(Path(self._config.getoption("results")), document.dump(report))
+        except OSError as error:
+            verdict.errors.append(f"the report cannot be written: {error}")
+
+    def _rows_by_label(self) -> list[tuple[str, str]]:
+        return [(agent.label, transport) for agent, transport in self._rows]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.verdict is not None:

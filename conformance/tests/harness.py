@@ -55,11 +55,11 @@ def temporary() -> Iterator[Path]:
         yield folder
 
 
-def run(folder: Path, *command: str) -> Done:
-    """Run to the end. Nothing may be left in `folder` afterwards."""
-    started, results = start(folder, *command), folder.with_suffix(".json")
+def run(folder: Path, *command: str, judging: bool = True) -> Done:
+    """Run to the end. Nothing may be left in `folder` afterwards. `judging`: whether a report is wanted beside it."""
+    started, report = start(folder, *command, judging=judging), folder.with_suffix(".report") / "report.json"
     stdout, stderr = started.communicate(timeout=100)
-    found: list[dict[str, Any]] = json.loads(results.read_text())["cases"] if results.exists() else []
+    found: list[dict[str, Any]] = json.loads(report.read_text()).get("cases", []) if report.exists() else []
     cases = {
         f"{case['case']}@{case['transport']}": (case["outcome"], case["expected"], case["actual"]) for case in found
     }
@@ -67,10 +67,10 @@ def run(folder: Path, *command: str) -> Done:
     return Done(started.returncode, stdout, stderr, cases)
 
 
-def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    """Start a run in a process group of its own; judging runs write their results beside the folder."""
-    if command[: len(MINI)] == MINI or "run" in command:
-        command = (*command, f"--results={folder.with_suffix('.json')}")
+def start(folder: Path, *command: str, judging: bool = True) -> subprocess.Popen[str]:
+    """Start a run in a process group of its own; judging runs write their report beside the folder."""
+    if judging and (command[: len(MINI)] == MINI or "run" in command):
+        command = (*command, f"--report-dir={folder.with_suffix('.report')}")
     environment = {**os.environ, "TMPDIR": str(folder)}
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
     return subprocess.Popen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,28 +47,35 @@ def test_no_shard(folder: Path, text: str) -> None:
 
 def test_only_failed(folder: Path) -> None:
     mini(folder)
-    results = folder.with_suffix(".json")
+    report = folder.with_suffix(".report") / "report.json"
     last = folder.parent / "last.json"
-    results.rename(last)
+    last.write_text(report.read_text())
     assert set(mini(folder, f"--only-failed={last}").cases) == {"JSON-DUP/plain@unix"}
-    report = json.loads(last.read_text())
-    report["cases"] = [case for case in report["cases"] if case["outcome"] == "PASS"]
-    last.write_text(json.dumps(report))
-    assert "nothing failed in the last run" in mini(folder, f"--only-failed={last}").stderr
+    mini(folder, "-k=ping")
+    assert "nothing failed in the last run" in mini(folder, f"--only-failed={report}").stderr
     last.write_text("{")
     assert "no last run to take the failures from" in mini(folder, f"--only-failed={last}").stderr
 
 
+def test_last_failed_of_the_folder_that_is_replaced(folder: Path) -> None:
+    """Also where pytest-xdist's workers start after the last report was replaced."""
+    options = ("--agent", f"exec:{TINY}", "--transport=unix", "-k=not slow")
+    place = folder.with_suffix(".report")
+    run(folder, *MINI, *options)
+    done = run(folder, *MINI, *options, f"--only-failed={place}/report.json", "-n2")
+    assert {identity: case[0] for identity, case in done.cases.items()} == {"JSON-DUP/plain@unix": "FAIL"}
+
+
 def test_fail_fast(folder: Path) -> None:
     """What did not run is counted as such."""
-    whole = mini(folder)
-    order = list(whole.cases)
-    done = mini(folder, "--fail-fast")
+    done = run(folder, *MINI, "--agent", f"exec:{TINY} --die 5", "--transport=unix", "-k=not slow", "--fail-fast")
     assert done.status == 1
-    outcomes = [done.cases[identity][0] for identity in order]
-    first = order.index("JSON-DUP/plain@unix")
-    assert outcomes[: first + 1] == ["PASS"] * first + ["FAIL"]
-    assert outcomes[first + 1 :] == ["COULD-NOT-RUN"] * (len(order) - first - 1)
+    assert {identity: case[0] for identity, case in done.cases.items()} == {
+        "PING:1@unix": "PASS",
+        "PING:2@unix": "CRASH",
+        "PING:3@unix": "COULD-NOT-RUN",
+        "JSON-DUP/plain@unix": "COULD-NOT-RUN",
+    }
 
 
 def test_max_time(folder: Path) -> None:

@@ -1,0 +1,64 @@
+"""What a report records of the run itself: versions, command, and the agents it judged."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from guestwire import __version__, protocol
+from guestwire.drive.connectable import Connectable
+from guestwire.report.document import Head
+
+
+def command() -> str:
+    """This process's command line, as one types it."""
+    name = Path(sys.argv[0]).stem
+    return shlex.join([{"cli": "conform", "__main__": "pytest"}.get(name, name), *sys.argv[1:]])
+
+
+def sha256(agent: Connectable) -> str:
+    """Of the agent's program, "" where it cannot be read or runs elsewhere."""
+    try:
+        return hashlib.sha256(Path(agent.program).read_bytes()).hexdigest() if agent.program else ""
+    except OSError:
+        return ""
+
+
+def head(rows: list[tuple[Connectable, str]], agent_versions: Mapping[str, str], started: float, **run: Any) -> Head:
+    """The head of the report of a run that began at `started` (seconds since the epoch) and ends now. `run` holds strict,
+    filtered and seed."""
+    return Head(
+        versions={
+            "harness": __version__,
+            "protocol": protocol.PROTOCOL_VERSION,
+            "python": platform.python_version(),
+        },
+        run={
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(max(time.time() - started, 0), 3),
+            "command": command(),
+            **run,
+        },
+        agents=[_agent(agent, agent_versions.get(agent.label, "")) for agent in unique(rows)],
+        rows=[(agent.label, transport) for agent, transport in rows],
+    )
+
+
+def _agent(agent: Connectable, version: str) -> dict[str, str]:
+    return {
+        "label": agent.label,
+        "connectable": agent.text,
+        "sha256": sha256(agent),
+        "agent_version": version,
+    }
+
+
+def unique(rows: Iterable[tuple[Connectable, str]]) -> list[Connectable]:
+    """The agents of these rows, each once, in their order."""
+    return list({agent: None for agent, _ in rows})

@@ -1,0 +1,60 @@
+"""The report's folder: report.json, and what others write beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from guestwire.drive.connectable import UsageError
+from guestwire.report import document
+
+DEFAULT = "guestwire-report"
+REPORT = "report.json"
+OURS = ("junit.xml", "report.html", "evidence")  # replaced by every run; whatever else lies there stays
+
+
+def claim(folder: Path) -> None:
+    """Make the folder, or empty it of an earlier run's report, and leave a report without footer in it. Raises UsageError
+    for a folder that holds something else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not _ours(folder / REPORT):
+            raise UsageError(
+                f"{folder} holds no report of conform, and is not empty: choose another --report-dir, or empty it"
+            )
+        write(folder / REPORT, document.unfinished())
+        for name in OURS:
+            _remove(folder / name)
+    except OSError as error:
+        raise UsageError(f"no report can be written to {folder}: {error.strerror}") from None
+
+
+def fill(folder: Path, report: document.Document) -> None:
+    """Write every form of the report. Raises OSError."""
+    write(folder / REPORT, document.dump(report))
+
+
+def _ours(report: Path) -> bool:
+    try:
+        return f'"format": "{document.FORMAT}"' in report.read_text(errors="replace")[:200]
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """All of it or nothing: never half a file under that name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,191 @@
+"""report.json: what is written can be read back, and what is not whole is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestwire.drive.connectable import UsageError
+from guestwire.judge.outcome import CaseResult
+from guestwire.judge.verdict import Exit
+from guestwire.report import document, folder
+from guestwire.tests.harness import CONFORM, MINI, TINY, left_behind, run, temporary
+from guestwire.tests.reports import report
+
+
+def written(tmp_path: Path, made: Any) -> Path:
+    path = tmp_path / "report.json"
+    path.write_text(made if isinstance(made, str) else document.dump(made))
+    return path
+
+
+def test_read_back(tmp_path: Path) -> None:
+    made = report()
+    path = written(tmp_path, made)
+    assert document.load(path) == made
+    read = document.results(made)
+    assert [case.id for case in read] == [case["id"] for case in made["cases"]]
+    assert document.compose(document.Head({}, {}, [], []), read, Exit.RED)["cases"] == made["cases"]
+
+
+def test_other_layout_is_the_same_report(tmp_path: Path) -> None:
+    """The digest is that of the cases, not of the file."""
+    made = report()
+    assert document.load(written(tmp_path, json.dumps(made, indent=3, sort_keys=True))) == made
+
+
+def test_later_members_are_ignored() -> None:
+    made = report()
+    made["cases"][0]["later"] = {}
+    made["footer"]["digest"] = document.digest(made["cases"])
+    assert document.fault(made) == ""
+    assert isinstance(document.results(made)[0], CaseResult)
+
+
+def test_every_cut_is_refused(tmp_path: Path) -> None:
+    text = document.dump(report(2))
+    for length in range(0, len(text.rstrip()), 7):
+        with pytest.raises(UsageError, match=r"cut short|no guestwire report"):
+            document.load(written(tmp_path, text[:length]))
+
+
+def change(*path: str | int, to: Any) -> Callable[[Any], None]:
+    """A change of one member."""
+
+    def apply(made: Any) -> None:
+        for name in path[:-1]:
+            made = made[name]
+        if to is KeyError:
+            del made[path[-1]]
+        else:
+            made[path[-1]] = to
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("alter", "says"),
+    [
+        (change("format", to="other"), "is no guestwire report"),
+        (change("format_version", to=2), "has the format version 2; this conform reads 1"),
+        (change("footer", to=KeyError), "has no footer"),
+        (change("versions", "harness", to=KeyError), "harness"),
+        (change("cases", 0, "outcome", to="GREEN"), r"cases\[0\].outcome must be one of"),
+        (change("cases", 0, "checks", to=[]), r"cases\[0\].checks"),
+        (change("cases", 0, "actual", to=KeyError), "actual"),
+        (change("cases", 0, to=KeyError), "has 7 cases, and a footer that counts 8"),
+        (change("footer", "cases", to=9), "has 8 cases, and a footer that counts 9"),
+        (change("footer", "outcomes", "PASS", to=1), "a footer that counts"),
+        (change("cases", 0, "seconds", to=2.5), "was altered"),
+        (change("footer", "verdict", to="green"), "has the verdict 'green' with the exit status 1"),
+        (change("footer", "digest", to="0" * 64), "was altered"),
+        (change("agents", 0, "sha256", to="abc"), "sha256"),
+        (change("run", "started", to="yesterday"), "started"),
+    ],
+)
+def test_altered_report_is_refused(tmp_path: Path, alter: Callable[[Any], None], says: str) -> None:
+    made = report()
+    alter(made)
+    with pytest.raises(UsageError, match=says) as told:
+        document.load(written(tmp_path, made))
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_case_told_twice_is_refused(tmp_path: Path) -> None:
+    made = report()
+    made["cases"].append(made["cases"][0])
+    made["footer"] |= {"cases": 9, "digest": document.digest(made["cases"])}
+    made["footer"]["outcomes"]["PASS"] += 1
+    with pytest.raises(UsageError, match="more than once"):
+        document.load(written(tmp_path, made))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "[" * 100_000, "\0", '{"format":"junit"}'])
+def test_no_report_at_all(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="is no guestwire report"):
+        document.load(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), (b"\xff\xfe", "no text")])
+def test_unreadable(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "report.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=says):
+        document.load(path)
+
+
+# ---- the folder
+
+
+def test_folder_of_an_earlier_report_is_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "a/b"
+    folder.claim(place)
+    folder.fill(place, report())
+    (place / "evidence/case").mkdir(parents=True)
+    (place / "notes.txt").touch()
+    folder.claim(place)
+    assert sorted(path.name for path in place.iterdir()) == ["notes.txt", "report.json"]
+    with pytest.raises(UsageError, match="has no footer"):
+        document.load(place / "report.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("thesis.tex", "much work"), ("report.json", '{"format": "other"}'), ("report.json", "")]
+)
+def test_folder_of_somebody_else_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    """Before any case, in one line, and untouched."""
+    place = tmp_path / "report"
+    place.mkdir()
+    (place / name).write_text(content)
+    with temporary() as scratch:
+        words = ("run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1", f"--report-dir={place}")
+        done = run(scratch, *CONFORM, *words, judging=False)
+    assert (done.status, done.stdout.strip(), len(done.stderr.strip().splitlines())) == (2, "", 1)
+    assert "holds no report of conform" in done.stderr
+    assert [(path.name, path.read_text()) for path in place.iterdir()] == [(name, content)]
+
+
+def test_folder_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="no report can be written to"):
+        folder.claim(tmp_path / "file/report")
+
+
+# ---- of a real run
+
+
+def test_run_writes_its_report(tmp_path: Path) -> None:
+    place, also = tmp_path / "report", tmp_path / "also/results.json"
+    with temporary() as scratch:
+        words = ("run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1")
+        done = run(scratch, *CONFORM, *words, f"--report-dir={place}", f"--results={also}", judging=False)
+    made = document.load(place / "report.json")
+    assert document.load(also) == made
+    assert (made["footer"]["verdict"], made["footer"]["exit"], done.status) == ("partial", 3, 3)
+    assert (made["run"]["filtered"], made["run"]["strict"], made["rows"]) == (True, False, [["tiny.py", "unix"]])
+    assert made["run"]["command"].startswith(f"conform run exec:{TINY}")
+    [agent] = made["agents"]
+    assert (agent["label"], agent["agent_version"], len(agent["sha256"])) == ("tiny.py", "0", 64)
+
+
+def test_agent_without_a_pong_has_no_version() -> None:
+    with temporary() as scratch:
+        done = run(scratch, *MINI, "--agent", f"exec:{TINY} --ok", "--transport=unix", "-k=ping")
+        made = document.load(scratch.with_suffix(".report") / "report.json")
+        assert left_behind(scratch) == []
+    assert (done.status, made["footer"]["verdict"]) == (1, "red")
+    assert made["agents"][0]["agent_version"] == ""
+
+
+def test_report_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with temporary() as scratch:
+        words = ("run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1")
+        done = run(scratch, *CONFORM, *words, f"--results={tmp_path}/file/results.json")
+    assert done.status == 4
+    assert "HARNESS BUG the report cannot be written" in done.stdout
