@@ -24,18 +24,14 @@ SUITE = Path(__file__).resolve().parent.parent / "suite"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agents", nargs="+", metavar="AGENT", help=connectable.FORMS)
-    parser.add_argument("--transport", action="append", default=[], help="only these, comma-separated")
-    parser.add_argument("--clause", action="append", default=[], help="only the cases of this clause")
-    parser.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
-    parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
-    parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
+    add_selection(parser)
     parser.add_argument("--last-failed", action="store_true", help="only the cases that did not pass in the last run")
-    parser.add_argument("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
     parser.add_argument("--fail-fast", action="store_true", help="run nothing more once a case has failed")
     parser.add_argument("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="run the cases in an order that SEED gives")
+    parser.add_argument("--restart", action="store_true", help="start a fresh agent for each case")
     parser.add_argument("--expect", metavar="FILE", help="known failures, a TOML file (see the README)")
     parser.add_argument("--expect-write", metavar="FILE", help="write this run's failures as such a file")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
     parser.add_argument("--results", metavar="FILE", help="write the report as JSON, here too")
     parser.add_argument(
         "--report-dir",
@@ -43,6 +39,26 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=folder.DEFAULT,
         help="where the report goes, as report.json, junit.xml and report.html (default: %(default)s)",
     )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which cases, and how they are judged: what `conform verify` takes too."""
+    parser.add_argument("--transport", action="append", default=[], help="only these, comma-separated")
+    parser.add_argument("--clause", action="append", default=[], help="only the cases of this clause")
+    parser.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
+    parser.add_argument("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
+    parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
+    parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
+
+
+def selection_words(options: argparse.Namespace) -> list[str]:
+    """The same as a command line."""
+    words = [f"--{name}={value}" for name, values in (("transport", options.transport), ("clause", options.clause),
+             ("case", options.cases)) for value in values]  # fmt: skip
+    words += [f"--{name}" for name in ("strict", "destructive") if getattr(options, name)]
+    words += [f"--jobs={options.jobs}"] if options.jobs else []
+    return words + ([f"--shard={options.shard}"] if options.shard else [])
 
 
 def _pytest_options(options: argparse.Namespace) -> list[str]:
@@ -68,8 +84,8 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
         words += [f"--{name}={value}" for value in values]
     words += ["--gate-should"] if options.strict else []
     words += ["--destructive"] if options.destructive else []
-    words += ["--fail-fast"] if options.fail_fast else []
-    for name in ("shard", "max_time", "expect", "expect_write"):
+    words += [f"--{name}" for name, given in (("fail-fast", options.fail_fast), ("restart", options.restart)) if given]
+    for name in ("shard", "shuffle", "max_time", "expect", "expect_write"):
         if getattr(options, name) is not None:
             words.append(f"--{name.replace('_', '-')}={getattr(options, name)}")
     if options.last_failed:

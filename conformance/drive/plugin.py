@@ -48,6 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
     group.addoption("--only-failed", metavar="REPORT", help="only the cases that did not pass in this report")
     group.addoption("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
+    group.addoption("--shuffle", type=int, metavar="SEED", help="run the cases in an order that SEED gives")
+    group.addoption("--restart", action="store_true", help="start a fresh agent for each case")
     group.addoption("--fail-fast", action="store_true", help="run nothing more once a case has failed")
     group.addoption("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
     group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
@@ -166,7 +168,7 @@ def _identify(item: pytest.Function, case: Case) -> CaseResult:
         else:
             parts.append(identity)
     name = ":".join([case.checks[0], *filter(None, parts)])
-    return CaseResult(name, agent, transport, list(case.checks))
+    return CaseResult(name, agent, transport, list(case.checks), deadline=case.deadline)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -188,7 +190,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.stash[RESULT] = result
         item.own_markers.append(_limit(case.deadline))
         kept.append(item)
-    items[:] = selection.spread(selection.select(config, kept))
+    items[:] = selection.spread(config, selection.select(config, kept))
 
 
 @functools.cache
@@ -237,7 +239,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     request.node.stash[HOST] = made
     yield made
     made.release()
-    if request.node.stash[RESULT].outcome != Outcome.PASS:
+    if request.node.stash[RESULT].outcome != Outcome.PASS or request.config.getoption("restart"):
         row.discard()
         row.witness.strays()  # what a failed case left behind is not the next one's
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.ledger import clauses
-from guestwire.judge.outcome import CaseResult, Outcome
+from guestwire.judge.outcome import CaseResult
 from guestwire.report import document
 
 RESULT = pytest.StashKey[CaseResult]()  # of an item
@@ -61,8 +62,7 @@ def _failed(path: Path) -> set[tuple[str, str]]:
         results = document.results(document.load(path))
     except UsageError as error:
         raise UsageError(f"no last run to take the failures from: {error}") from None
-    failed = {(case.agent, case.id) for case in results
-              if case.outcome not in (Outcome.PASS, Outcome.COULD_NOT_RUN) or case.broken}  # fmt: skip
+    failed = {(case.agent, case.id) for case in results if case.failed}
     if not failed:
         raise UsageError(f"nothing failed in the last run ({path})")
     return failed
@@ -105,8 +105,11 @@ def _names(result: CaseResult) -> set[str]:
     return {result.id, result.case, result.checks[0], f"{result.checks[0]}@{result.transport}"}
 
 
-def spread(items: list[pytest.Item]) -> list[pytest.Item]:
+def spread(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
     """Long waits first, evenly over the list: pytest-xdist's worksteal gives each worker a contiguous part to begin with."""
+    seed = config.getoption("shuffle")
+    if seed is not None:
+        random.Random(seed).shuffle(items)
     long = [item for item in items if item.function.guestwire_case.long]  # type: ignore[attr-defined]
     rest = [item for item in items if not item.function.guestwire_case.long]  # type: ignore[attr-defined]
     workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
@@ -127,8 +130,7 @@ def stopped(config: pytest.Config) -> str:
 
 def note(config: pytest.Config, result: CaseResult) -> None:
     """A case has ended: tell the other workers to stop if it failed and --fail-fast was given."""
-    failed = result.outcome not in (Outcome.PASS, Outcome.COULD_NOT_RUN) or result.broken
-    if failed and config.getoption("fail_fast"):
+    if result.failed and config.getoption("fail_fast"):
         _stop_file(config).touch()
 
 

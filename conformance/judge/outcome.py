@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -79,11 +80,23 @@ class CaseResult:
     expected: str = ""
     actual: str = ""
     seconds: float = 0.0
+    deadline: float = 0.0  # seconds that it may take; 0: not known
     broken: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         return f"{self.case}@{self.transport}"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the agent failed it, or a check on the way."""
+        return self.outcome in (Outcome.FAIL, Outcome.TIMEOUT, Outcome.CRASH) or bool(self.broken)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> CaseResult:
+        """The result that to_json() gave; names that are not its own are left out."""
+        names = {each.name for each in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in fields.items() if name in names})
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.__dict__)

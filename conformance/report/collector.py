@@ -69,7 +69,7 @@ class Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         fields = getattr(report, "guestwire", None)
         if fields is not None:
-            self._results.append(CaseResult(**{k: v for k, v in fields.items() if k != "started"}))
+            self._results.append(CaseResult.from_json(fields))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -141,5 +141,4 @@ def load(path: Path) -> Document:
 
 def results(document: Document) -> list[CaseResult]:
     """A document's cases, without members that this version does not know."""
-    known = {field.name for field in fields(CaseResult)}
-    return [CaseResult(**{name: value for name, value in case.items() if name in known}) for case in document["cases"]]
+    return [CaseResult.from_json(case) for case in document["cases"]]
