@@ -12,7 +12,7 @@ from guestwire import __version__
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
 
-COMMANDS = ("run", "clauses", "verify")  # each a module of guestwire.commands
+COMMANDS = ("run", "clauses", "list", "verify")  # each a module of guestwire.commands
 
 
 class _Parser(argparse.ArgumentParser):

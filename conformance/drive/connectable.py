@@ -2,8 +2,11 @@
 
 exec:PATH [ARGS]     started by the harness, on each local transport
 unix:PATH            running already, behind a Unix socket
+tcp:HOST:PORT        running already, behind TCP
 vsock:CID:PORT       running already, behind vsock
 hybrid:PATH:PORT     running already, behind a Unix socket that wants `CONNECT PORT` and answers `OK ...`
+NAME                 what the descriptor of that name says (agents/registry.py)
+descriptor:PATH      what the descriptor at PATH says; a PATH that ends in .toml needs no `descriptor:`
 """
 
 from __future__ import annotations
@@ -11,11 +14,17 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guestwire.agents.descriptor import Descriptor
 
 LOCAL_TRANSPORTS = ("unix", "fd-listen", "fd-conn", "unix-ns")
-FORMS = "exec:PATH [ARGS], unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT"
+RUNNING_KINDS = ("unix", "tcp", "vsock", "hybrid")
+TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS)))
+FORMS = "exec:PATH [ARGS], unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, hybrid:PATH:PORT, a descriptor's PATH.toml or NAME"
 
 
 class UsageError(Exception):
@@ -28,14 +37,33 @@ class Connectable:
 
     text: str
     kind: str
-    argv: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()  # {listen} in a word stands for what to listen on
     path: str = ""
     cid: int = 0
     port: int = 0
+    declared: Descriptor | None = None
+    warnings: tuple[str, ...] = ()  # about the name, for whoever typed it
 
     @property
     def transports(self) -> tuple[str, ...]:
-        return LOCAL_TRANSPORTS if self.kind == "exec" else (self.kind,)
+        if self.kind != "exec":
+            return (self.kind,)
+        return LOCAL_TRANSPORTS if self.declared is None else self.declared.transports
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The checks it lacks, by its descriptor."""
+        return frozenset() if self.declared is None else self.declared.lacks
+
+    @property
+    def lacked_operations(self) -> frozenset[str]:
+        """The operations it lacks, by its descriptor."""
+        return frozenset() if self.declared is None else self.declared.operations
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its descriptor adds to its environment."""
+        return {} if self.declared is None else dict(self.declared.environment)
 
     @property
     def program(self) -> str:
@@ -48,6 +76,8 @@ class Connectable:
     @functools.cached_property
     def label(self) -> str:
         """A short name for tables: for exec the path below the folder `build` or the file's name."""
+        if self.declared is not None:
+            return self.declared.name
         if self.kind != "exec":
             return self.text
         path = Path(self.program)
@@ -70,8 +100,31 @@ def _number(text: str, what: str, whole: str) -> int:
     return int(text)
 
 
+def _described(text: str, found: Descriptor, warnings: tuple[str, ...] = ()) -> Connectable:
+    """What a descriptor names, ready to be driven. Raises UsageError."""
+    if found.connect:
+        return replace(parse(found.connect), text=text, declared=found, warnings=warnings)
+    if found.missing:
+        raise UsageError(f"{text!r}: {found.missing}")
+    return Connectable(text, "exec", argv=found.command, declared=found, warnings=warnings)
+
+
+def _by_descriptor(text: str) -> Connectable | None:
+    """None where the text names no descriptor, by its form. Raises UsageError."""
+    from guestwire.agents import descriptor, registry  # they parse with this module's words
+
+    path = text.removeprefix("descriptor:")
+    if path != text or (path.endswith(".toml") and text.partition(":")[0] not in ("exec", *RUNNING_KINDS)):
+        return _described(text, descriptor.read(Path(path)))
+    if not descriptor.NAME.fullmatch(text):
+        return None
+    return _described(text, *registry.named(text))
+
+
 def parse(text: str) -> Connectable:
     """Parse one connectable. Raises UsageError."""
+    if (described := _by_descriptor(text)) is not None:
+        return described
     kind, colon, rest = text.partition(":")
     if not colon or not rest:
         raise UsageError(f"{text!r} is no connectable; accepted: {FORMS}")

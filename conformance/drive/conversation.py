@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import socket
 import struct
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guestwire import protocol
-from guestwire.judge.outcome import DeadlineExceeded, Violation, expect, short
+from guestwire.judge.outcome import DeadlineExceeded, NotApplicable, Violation, expect, short
 
 CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing")
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
@@ -77,11 +78,13 @@ class Answer:
 
 
 class Conversation:
-    """One connection. `left()` gives the seconds the case has left."""
+    """One connection. `left()` gives the seconds the case has left. A request for an operation that the agent is declared to
+    lack is not sent: NotApplicable."""
 
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+    def __init__(self, sock: socket.socket, left: Callable[[], float], lacked: frozenset[str] = frozenset()) -> None:
         self.sock = sock
         self._left = left
+        self._lacked = lacked
         self.settled = False  # read to its end, or given up on purpose
 
     # ---- sending
@@ -92,8 +95,14 @@ class Conversation:
             raise DeadlineExceeded(f"{doing} within the case's deadline", "no time left")
         return left
 
+    def _check_lacked(self, data: bytes) -> None:
+        for name in self._lacked:
+            if re.search(rb'"op"\s*:\s*"' + name.encode() + b'"', data):
+                raise NotApplicable(f"uses {name}, which the agent lacks by its descriptor")
+
     def send_raw(self, data: bytes, tolerate: bool = False) -> None:
         """Send bytes as they are. With `tolerate`, an agent that closed meanwhile is no failure: the answer will tell."""
+        self._check_lacked(data)
         self.sock.settimeout(self._timeout("sending"))
         try:
             self.sock.sendall(data)
@@ -106,6 +115,7 @@ class Conversation:
     def send_chunked(self, raw: bytes, chunking: str) -> None:
         """Send raw frames under one of CHUNKINGS; errors are tolerated, the answer tells. What is longer than 32 KiB goes byte by
         byte at its beginning and its end only."""
+        self._check_lacked(raw)
         if chunking == "bytewise":
             edge = len(raw) if len(raw) <= 32_768 else 4_096
             for start in range(min(edge, len(raw))):
@@ -124,6 +134,7 @@ class Conversation:
 
     def send_frame(self, kind: int, payload: bytes = b"") -> None:
         """protocol.send_frame under the deadline."""
+        self._check_lacked(payload)
         try:
             protocol.send_frame(self.sock, kind, payload, timeout=self._timeout("sending a frame"))
         except TimeoutError:
@@ -135,6 +146,7 @@ class Conversation:
 
     def send_json(self, request: dict[str, Any]) -> None:
         """protocol.send_json under the deadline."""
+        self._check_lacked(b'"op":"%s"' % str(request.get("op")).encode(errors="replace"))
         try:
             protocol.send_json(self.sock, request, timeout=self._timeout("sending a request"))
         except TimeoutError:

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ ENVIRONMENT: dict[str, str | bytes] = {
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
 ERROR_CODES: tuple[str, ...] = tuple(generate.load()["text"]["codes"])
+WARM_UP = ({"op": "ping"}, {"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"})
 SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
 
 
@@ -42,7 +44,7 @@ class Row:
 
     def spec(self, *options: str, **conditions: Any) -> StartSpec:
         """How this row's agent is started: with a plain environment, so that the harness's own shows in no verdict."""
-        conditions["env"] = ENVIRONMENT | (conditions.get("env") or {})
+        conditions["env"] = ENVIRONMENT | self.connectable.environment | (conditions.get("env") or {})
         return StartSpec(argv=(*self.connectable.argv, *options), **conditions)
 
     def agent(self) -> Agent:
@@ -55,7 +57,9 @@ class Row:
 
     def _warm_up(self, agent: Agent) -> None:
         end = time.monotonic() + 10
-        for request in ({"op": "ping"}, {"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"}):
+        for request in WARM_UP:
+            if request["op"] in self.connectable.lacked_operations:
+                continue
             conversation = Conversation(agent.connect(), lambda: end - time.monotonic())
             conversation.send_json(request)
             conversation.answer()
@@ -130,7 +134,7 @@ class Host:
 
     def connect(self) -> Conversation:
         """A new conversation. It must be read to its end or closed on purpose before the case ends."""
-        conversation = Conversation(self.agent.connect(), self.left)
+        conversation = Conversation(self.agent.connect(), self.left, self.row.connectable.lacked_operations)
         self._conversations.append(conversation)
         return conversation
 
@@ -148,7 +152,7 @@ class Host:
                     raise Violation(f"something listens on {path} within {within:g} s", str(error)) from None
                 time.sleep(0.005)
                 continue
-            conversation = Conversation(sock, self.left)
+            conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations)
             self._conversations.append(conversation)
             return conversation
 
@@ -167,7 +171,8 @@ class Host:
     def launch(self, *options: str, **conditions: Any) -> int:
         """Start an agent with exactly these options and do not wait for it: its pid, for witness.wait() and witness.stderr().
         Killed when the case ends."""
-        pid: int = self.witness.start(self.row.spec(*options, **conditions))
+        spec = self.row.spec(*options, **conditions)
+        pid: int = self.witness.start(replace(spec, argv=server.with_listen(spec.argv, None)))
         self._started.append(Host(self.row, self.left(), _Launched(self.witness, pid)))
         return pid
 

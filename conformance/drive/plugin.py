@@ -18,15 +18,24 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from guestwire.drive import connectable, selection
-from guestwire.drive.connectable import LOCAL_TRANSPORTS, Connectable, UsageError
+from guestwire.drive.connectable import TRANSPORTS, Connectable, UsageError
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
 from guestwire.drive.selection import RESULT
 from guestwire.drive.session import Session
 from guestwire.judge import expect
 from guestwire.judge.case import Case
-from guestwire.judge.ledger import LedgerError
-from guestwire.judge.outcome import CaseResult, CouldNotRun, Crash, DeadlineExceeded, Outcome, Violation, short
+from guestwire.judge.ledger import LedgerError, check
+from guestwire.judge.outcome import (
+    CaseResult,
+    CouldNotRun,
+    Crash,
+    DeadlineExceeded,
+    NotApplicable,
+    Outcome,
+    Violation,
+    short,
+)
 from guestwire.report.collector import Collector
 
 HOST_FUNCTIONS = "host functions"
@@ -41,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--agent", action="append", default=[], metavar="CONNECTABLE", help=f"judge it: {connectable.FORMS}"
     )
-    group.addoption("--transport", action="append", default=[], help=f"only these: {', '.join(LOCAL_TRANSPORTS)}")
+    group.addoption("--transport", action="append", default=[], help=f"only these: {', '.join(TRANSPORTS)}")
     group.addoption("--clause", action="append", default=[], help="only this clause's cases")
     group.addoption("--case", action="append", default=[], dest="case_ids", metavar="ID", help="only this case")
     group.addoption("--gate-should", action="store_true", help="SHOULD counts like MUST")
@@ -63,8 +72,8 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
     if ROWS not in config.stash:
         wanted = [name for text in config.getoption("transport") for name in text.split(",") if name]
         for name in wanted:
-            if name not in (*LOCAL_TRANSPORTS, "vsock", "hybrid"):
-                raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(LOCAL_TRANSPORTS)}")
+            if name not in TRANSPORTS:
+                raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(TRANSPORTS)}")
         agents = [connectable.parse(text) for text in config.getoption("agent")]
         rows = [
             (agent, name)
@@ -155,12 +164,13 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
 
 
 def _identify(item: pytest.Function, case: Case) -> CaseResult:
-    agent, transport, parts = HOST_FUNCTIONS, "-", [case.variant]
+    agent, transport, parts, checks = HOST_FUNCTIONS, "-", [case.variant], list(case.checks)
     if hasattr(item, "callspec"):
         identity = item.callspec.id
         if "host" in item.callspec.params:
             params: dict[str, Any] = item.callspec.params
             agent, transport = params["host"][0].label, params["host"][1]
+            checks = _judged(case, params["host"][0])
             chunking = params.get("chunking", "")
             row_id = f"{agent}@{transport}" + (f"={chunking}" if chunking else "")
             identity = identity.replace(row_id, "").strip("-")
@@ -168,7 +178,19 @@ def _identify(item: pytest.Function, case: Case) -> CaseResult:
         else:
             parts.append(identity)
     name = ":".join([case.checks[0], *filter(None, parts)])
-    return CaseResult(name, agent, transport, list(case.checks), deadline=case.deadline)
+    return CaseResult(name, agent, transport, checks, deadline=case.deadline)
+
+
+def _judged(case: Case, agent: Connectable) -> list[str]:
+    """The case's checks but for those SHOULDs that the agent lacks. A case that is about nothing else keeps them, and so does one
+    that would fail for a MUST that the agent lacks: neither applies to it."""
+    return [name for name in case.checks if name not in agent.lacks or name in _in_the_way(case, agent)]
+
+
+def _in_the_way(case: Case, agent: Connectable) -> list[str]:
+    """What the agent lacks of the case, and makes it not applicable."""
+    lacked = [name for name in case.checks if name in agent.lacks]
+    return [name for name in lacked if name == case.checks[0] or check(name).level == "MUST"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -217,7 +239,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return True
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if HOST in item.stash:
-        result.broken.update({check: list(pair) for check, pair in item.stash[HOST].soft.items()})
+        made = item.stash[HOST]
+        lacked = made.row.connectable.lacks
+        result.broken.update({name: list(pair) for name, pair in made.soft.items() if name not in lacked})
     selection.note(item.config, result)
     report = next((report for report in reports if not report.passed), reports[min(1, len(reports) - 1)])
     setattr(report, "guestwire", result.to_json() | {"started": started})  # noqa: B010
@@ -230,6 +254,8 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """The host's view of this row's agent."""
     case: Case = request.function.guestwire_case
     agent, transport = request.param
+    if lacked := _in_the_way(case, agent):
+        raise NotApplicable(f"lacks {', '.join(lacked)} by its descriptor")
     if agent.kind != "exec":
         _check_running(case, request.config)
     if "root" in case.needs and os.geteuid() != 0:
@@ -279,8 +305,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _judge(result: CaseResult, error: BaseException) -> None:
-    if isinstance(error, CouldNotRun):
-        result.outcome, result.expected, result.actual = Outcome.COULD_NOT_RUN.value, "the case to run", str(error)
+    if isinstance(error, (CouldNotRun, NotApplicable)):
+        kind = Outcome.COULD_NOT_RUN if isinstance(error, CouldNotRun) else Outcome.NOT_APPLICABLE
+        result.outcome, result.expected, result.actual = kind.value, "the case to run", str(error)
         return
     timeout = isinstance(error, DeadlineExceeded) or "from pytest-timeout" in str(error)
     kind = Outcome.CRASH if isinstance(error, Crash) else Outcome.TIMEOUT if timeout else Outcome.FAIL

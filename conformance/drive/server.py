@@ -64,13 +64,13 @@ class Server(Agent):
                 listener.listen(1024)
                 listen = f"fd:{listener.fileno()}"
                 started = replace(
-                    spec, argv=_with_listen(spec.argv, listen), pass_fds=(*spec.pass_fds, listener.fileno())
+                    spec, argv=with_listen(spec.argv, listen), pass_fds=(*spec.pass_fds, listener.fileno())
                 )
                 self.pid = witness.start(started)
         else:
             if spec.uid is not None:
                 os.chown(self._folder, spec.uid, spec.uid)
-            self.pid = witness.start(replace(spec, argv=_with_listen(spec.argv, f"unix:{self.path}")))
+            self.pid = witness.start(replace(spec, argv=with_listen(spec.argv, f"unix:{self.path}")))
 
     def wait_ready(self) -> None:
         """Until a connection is accepted. Raises Crash or DeadlineExceeded."""
@@ -126,7 +126,7 @@ class OneShots(Agent):
         ours, theirs = socket.socketpair()
         with theirs:
             number = theirs.fileno()
-            argv = _with_listen(self._spec.argv, f"fd:{number}")
+            argv = with_listen(self._spec.argv, f"fd:{number}")
             try:
                 self.pid = self._witness.start(replace(self._spec, argv=argv, pass_fds=(*self._spec.pass_fds, number)))
             except BaseException:
@@ -216,9 +216,15 @@ class Remote(Agent):
         pass
 
 
-def _with_listen(argv: tuple[str, ...], listen: str) -> tuple[str, ...]:
-    """A spec whose options already name how to listen is left alone (cases about the command line do that)."""
-    return argv if any(word.startswith("--listen") for word in argv) else (*argv, "--listen", listen)
+def with_listen(argv: tuple[str, ...], listen: str | None) -> tuple[str, ...]:
+    """The command line that listens there: the {listen} of a descriptor's template filled in, else `--listen` appended. Options
+    that name already how to listen (cases about the command line do that) replace the template's; None drops it."""
+    marked = {index for index, word in enumerate(argv) if "{listen}" in word}
+    marked |= {index - 1 for index in marked if argv[index] == "{listen}" and argv[index - 1].startswith("-")}
+    others = tuple(word for index, word in enumerate(argv) if index not in marked)
+    if listen is None or any(word.startswith("--listen") for word in others):
+        return others
+    return tuple(word.replace("{listen}", listen) for word in argv) if marked else (*argv, "--listen", listen)
 
 
 def start(witness: Any, connectable: Connectable, transport: str, spec: StartSpec, folder: Path) -> Agent:

@@ -17,7 +17,11 @@ class Outcome(str, Enum):
     FAIL = "FAIL"
     TIMEOUT = "TIMEOUT"  # a wait ran into its deadline
     CRASH = "CRASH"  # the agent ended by itself
+    NOT_APPLICABLE = "NOT-APPLICABLE"  # the agent's descriptor declares that it lacks what is judged
     COULD_NOT_RUN = "COULD-NOT-RUN"  # asked for, not possible here
+
+
+NOT_FAILED = (Outcome.PASS, Outcome.NOT_APPLICABLE, Outcome.COULD_NOT_RUN)
 
 
 class Violation(AssertionError):
@@ -39,6 +43,10 @@ class Crash(Violation):
 
 class CouldNotRun(Exception):
     """The case was asked for and cannot run here; the text says what is missing and what would mend it."""
+
+
+class NotApplicable(Exception):
+    """The case judges or uses what the agent lacks by its descriptor; the text says what."""
 
 
 def short(value: object, limit: int = 300) -> str:

@@ -32,6 +32,7 @@ class RowVerdict:
     passed: dict[str, set[str]] = field(default_factory=lambda: {"MUST": set(), "SHOULD": set()})
     failed: dict[str, set[str]] = field(default_factory=lambda: {"MUST": set(), "SHOULD": set()})
     cases: int = 0
+    not_applicable: int = 0
 
 
 @dataclass
@@ -52,13 +53,15 @@ class RunVerdict:
     settled: Settled = field(
         default_factory=Settled
     )  # failures that --expect names, and what is wrong with its entries
+    not_applicable: list[CaseResult] = field(default_factory=list)
+    lacked: dict[str, list[str]] = field(default_factory=dict)  # agent: checks that its descriptor says it lacks
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """(passed, failed, skipped): cases, and among the failed what is wrong with the run itself. A case that could not run
-        counts as skipped, one that failed as expected as none of the three."""
+        """(passed, failed, skipped): cases, and among the failed what is wrong with the run itself. A case that could not run or
+        does not apply counts as skipped, one that failed as expected as none of the three."""
         cases = {id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)}
-        skipped = len(self.could_not_run)
+        skipped = len(self.could_not_run) + len(self.not_applicable)
         passed = sum(row.cases for row in self.rows) - len(cases) - skipped - len(self.settled.expected)
         return passed, len(cases) + len(self.errors) + len(self.settled.errors), skipped
 
@@ -67,7 +70,7 @@ class RunVerdict:
 
     @property
     def exit(self) -> Exit:
-        """GREEN only if every gated check of every agent was proved and nothing failed."""
+        """GREEN only if every gated check of every agent was proved and nothing failed; what an agent lacks was not proved."""
         passed, failed, skipped = self.counts
         if self.errors:
             return Exit.HARNESS_BUG
@@ -78,10 +81,12 @@ class RunVerdict:
             hard = any(case.outcome in (Outcome.CRASH, Outcome.TIMEOUT) for case in self.failures)
             if gated or hard or any(self._gated(name) for _, name in self.broken):
                 return Exit.RED
-        if passed + failed + skipped + len(self.settled.expected) < self.expected or passed == 0:
+        done = passed + failed + skipped + len(self.settled.expected)
+        if done < self.expected or passed + len(self.not_applicable) == 0:
             return Exit.HARNESS_BUG
-        unproved = any(self._gated(name) for names in self.unproved.values() for name in names)
-        return Exit.PARTIAL if self.filtered or skipped or unproved else Exit.GREEN
+        open_checks = [*self.unproved.values(), *self.lacked.values(), *(case.checks for case in self.not_applicable)]
+        unproved = any(self._gated(name) for names in open_checks for name in names)
+        return Exit.PARTIAL if self.filtered or self.could_not_run or unproved else Exit.GREEN
 
 
 def judge(
@@ -94,8 +99,10 @@ def judge(
     expected: int,
     errors: list[str],
     expectations: Sequence[Expectation] = (),
+    lacked: dict[str, frozenset[str]] | None = None,
 ) -> RunVerdict:
-    """Sum up. `rows` are (agent, transport) as asked for; `sanitized` the agents under AddressSanitizer."""
+    """Sum up. `rows` are (agent, transport) as asked for; `sanitized` the agents under AddressSanitizer; `lacked` the checks
+    that an agent's descriptor says it lacks."""
     results = list(results)
     settled = settle(expectations, results, datetime.date.today())
     known = {id(case) for case in settled.expected}
@@ -103,11 +110,16 @@ def judge(
     failures: list[CaseResult] = []
     broken: list[tuple[CaseResult, str]] = []
     could_not_run: list[CaseResult] = []
+    not_applicable: list[CaseResult] = []
     for case in results:
         row = table.setdefault((case.agent, case.transport), RowVerdict(case.agent, case.transport))
         row.cases += 1
         if case.outcome == Outcome.COULD_NOT_RUN:
             could_not_run.append(case)
+            continue
+        if case.outcome == Outcome.NOT_APPLICABLE:
+            not_applicable.append(case)
+            row.not_applicable += 1
             continue
         good = case.outcome == Outcome.PASS
         if not good and id(case) not in known:
@@ -122,6 +134,9 @@ def judge(
         for level in row.passed:
             row.passed[level] -= row.failed[level]
     unproved, exempt = _unproved(list(table.values()), rows, sanitized)
+    declared = {agent: [name for name in checks() if name in names] for agent, names in (lacked or {}).items() if names}
+    for agent, names in declared.items():
+        unproved[agent] = [name for name in unproved.get(agent, []) if name not in names]
     pending = [check for check in checks().values() if check.pending]
     return RunVerdict(
         list(table.values()),
@@ -136,6 +151,8 @@ def judge(
         expected,
         errors,
         settled,
+        not_applicable,
+        declared,
     )
 
 

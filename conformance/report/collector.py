@@ -88,6 +88,7 @@ class Collector:
             expected=self._expected,
             errors=list(self._errors.values()),
             expectations=self._expectations,
+            lacked={agent.label: agent.lacks for agent, _ in self._rows},
         )
         self._write(self.verdict)
         session.exitstatus = self.verdict.exit

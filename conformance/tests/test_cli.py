@@ -44,7 +44,7 @@ def mini(folder: Path, agent: str, *options: str) -> Done:
         (["run", "exec:/nowhere/agent"], "no such file"),
         (["run", f"exec:{HERE}"], "no such file"),
         (["run", f"exec:{README}"], "not executable"),
-        (["run", "tcp:localhost:1024"], "unknown kind 'tcp'"),
+        (["run", "udp:localhost:1024"], "unknown kind 'udp'"),
         (["run", "unix:"], "exec:PATH"),
         (["run", "vsock:3"], "no port"),
         (["run", "vsock:three:1024"], "CID is not a number"),
@@ -75,7 +75,10 @@ def test_wrong_command_line(arguments: list[str], says: str, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--transport=tcp"], "unknown transport 'tcp'; accepted: unix, fd-listen, fd-conn, unix-ns"),
+        (
+            ["--transport=udp"],
+            "unknown transport 'udp'; accepted: unix, fd-listen, fd-conn, unix-ns, tcp, vsock, hybrid",
+        ),
         (["--transport=vsock"], "no agent here has the transport vsock"),
         (["--case=PING/nothing", "--jobs=1"], "unknown case 'PING/nothing'"),
         (["--clause=SRV-INIT", "--case=PING-ALWAYS", "--transport=fd-conn", "--jobs=1"], "unknown case 'PING-ALWAYS'"),
