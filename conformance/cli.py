@@ -12,7 +12,13 @@ from guestwire import __version__
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
 
-COMMANDS = ("run", "clauses", "list", "verify")  # each a module of guestwire.commands
+COMMANDS = (  # each a module of guestwire.commands
+    "run",
+    "report",
+    "clauses",
+    "list",
+    "verify",
+)
 
 
 class _Parser(argparse.ArgumentParser):

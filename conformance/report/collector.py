@@ -18,7 +18,7 @@ from guestwire.drive.process import children, kill_tree
 from guestwire.judge import expect
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
-from guestwire.report import about, document, folder, terminal
+from guestwire.report import about, document, folder, github, terminal
 
 
 class Collector:
@@ -101,7 +101,7 @@ class Collector:
         cases = sorted(self._results, key=lambda case: (order.get((case.agent, case.transport), len(order)), case.id))
         facts = {"strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed}
         head = about.head(self._rows, self.agent_versions, self.started, **facts)
-        report = document.compose(head, cases, verdict.exit)
+        report = document.compose(head, cases, verdict.exit, verdict.settled.expected)
         wrong = document.fault(report)
         if wrong:
             verdict.errors.append(f"the report {wrong}")
@@ -111,6 +111,8 @@ class Collector:
                 folder.fill(self._report_dir, report)
             if self._config.getoption("results"):
                 folder.write(Path(self._config.getoption("results")), document.dump(report))
+            if github.here():
+                github.write_summary(verdict)
         except OSError as error:
             verdict.errors.append(f"the report cannot be written: {error}")
 
@@ -122,6 +124,8 @@ class Collector:
             by_label = {agent.label: agent.text for agent, _ in self._rows}
             terminalreporter.write_line("")
             for line in terminal.lines(self.verdict, by_label):
+                terminalreporter.write_line(line)
+            for line in github.commands(self.verdict) if github.here() else ():
                 terminalreporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)

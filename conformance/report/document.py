@@ -18,6 +18,7 @@ from typing import Any
 import fastjsonschema
 
 from guestwire.drive.connectable import UsageError
+from guestwire.judge.ledger import checks
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit
 
@@ -44,9 +45,14 @@ def digest(cases: list[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(cases, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def compose(head: Head, results: Iterable[CaseResult], status: Exit) -> Document:
-    """The document of a run that came to its end with this status."""
-    cases = [{"id": case.id, **case.to_json(), "seconds": round(case.seconds, 4)} for case in results]
+def compose(head: Head, results: Iterable[CaseResult], status: Exit, excused: Iterable[CaseResult] = ()) -> Document:
+    """The document of a run that came to its end with this status. `excused` are the results that were expected to fail."""
+    known = {id(case) for case in excused}
+    cases = [
+        {"id": case.id, **case.to_json(), "seconds": round(case.seconds, 4)}
+        | ({"excused": True} if id(case) in known else {})
+        for case in results
+    ]
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -137,6 +143,12 @@ def load(path: Path) -> Document:
         raise UsageError(f"{path} {wrong}")
     found: Document = document
     return found
+
+
+def gated_breaks(case: dict[str, Any], strict: bool) -> list[str]:
+    """The checks other than its own that a case found broken, as far as the verdict counts them."""
+    known = checks()
+    return [name for name in case["broken"] if strict or name not in known or known[name].level == "MUST"]
 
 
 def results(document: Document) -> list[CaseResult]:

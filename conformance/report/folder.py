@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from guestwire.drive.connectable import UsageError
-from guestwire.report import document
+from guestwire.report import document, junit
 
 DEFAULT = "guestwire-report"
 REPORT = "report.json"
@@ -33,6 +33,7 @@ def claim(folder: Path) -> None:
 def fill(folder: Path, report: document.Document) -> None:
     """Write every form of the report. Raises OSError."""
     write(folder / REPORT, document.dump(report))
+    write(folder / "junit.xml", junit.xml(report))
 
 
 def _ours(report: Path) -> bool:

@@ -1,0 +1,35 @@
+"""`conform report`: look at the report of an earlier run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from guestwire.drive.connectable import UsageError
+from guestwire.report import document, folder, junit
+
+HELP = "check a report, and write it in other forms"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", type=Path, metavar="REPORT", help="report.json of an earlier run")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Exit status: that of the run it reports."""
+    report = document.load(options.report)
+    if options.junit:
+        _write(options.junit, junit.xml(report))
+    footer = report["footer"]
+    outcomes = ", ".join(f"{count} {name}" for name, count in footer["outcomes"].items())
+    print(f"{options.report}: {footer['verdict']}, {footer['cases']} cases ({outcomes})")
+    status: int = footer["exit"]
+    return status
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        folder.write(path, text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None

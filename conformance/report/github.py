@@ -1,0 +1,72 @@
+"""What GitHub shows of a run: annotations, and the step's summary. Both only where it runs there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from guestwire.judge.verdict import RunVerdict
+from guestwire.report import document, safe
+
+ANNOTATIONS = 10  # GitHub shows no more of one step
+LISTED = 50
+
+
+def here(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is a GitHub workflow."""
+    return environment.get("GITHUB_ACTIONS") == "true"
+
+
+def _failures(verdict: RunVerdict) -> Iterator[tuple[str, str, str, str]]:
+    """(title, agent, expected, actual) of all that failed."""
+    for case in verdict.failures:
+        yield f"{case.outcome} {case.id}", case.agent, case.expected, case.actual
+    for case, name in verdict.broken:
+        expected, actual = case.broken[name]
+        yield f"BROKEN {name} (in {case.id})", case.agent, expected, actual
+
+
+def commands(verdict: RunVerdict) -> Iterator[str]:
+    """Workflow commands."""
+    for number, (title, agent, expected, actual) in enumerate(_failures(verdict)):
+        if number < ANNOTATIONS:
+            heading = safe.command_property(safe.line(f"{title} [{agent}]"))
+            text = f"expected: {safe.line(expected)}\nactual: {safe.line(actual)}"
+            yield f"::error title={heading}::{safe.command_data(text)}"
+    for error in [*verdict.errors, *verdict.settled.errors]:
+        yield f"::error title=conform::{safe.command_data(safe.line(error))}"
+
+
+def summary(verdict: RunVerdict) -> str:
+    """Markdown."""
+    passed, failed, skipped = verdict.counts
+    lines = [
+        f"### guestwire conformance: {document.VERDICTS[verdict.exit]}",
+        "",
+        f"{passed} passed, {failed} failed, {skipped} skipped",
+        "",
+        "| agent | transport | cases | MUST passed | MUST failed | SHOULD passed | SHOULD failed |",
+        "| --- | --- | --: | --: | --: | --: | --: |",
+    ]
+    for row in verdict.rows:
+        numbers = [row.cases, *(len(f[level]) for level in ("MUST", "SHOULD") for f in (row.passed, row.failed))]
+        cells = [safe.markdown_code(row.agent), safe.markdown_code(row.transport), *map(str, numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    failures = list(_failures(verdict))
+    if failures:
+        lines += ["", "| failure | agent | expected | actual |", "| --- | --- | --- | --- |"]
+        for found in failures[:LISTED]:
+            lines.append(f"| {' | '.join(safe.markdown_code(safe.cut(text, 300)) for text in found)} |")
+    if len(failures) > LISTED:
+        lines += ["", f"and {len(failures) - LISTED} more"]
+    lines += [f"\n**{safe.markdown_code(error)}**" for error in [*verdict.errors, *verdict.settled.errors]]
+    return "\n".join(lines) + "\n\n"
+
+
+def write_summary(verdict: RunVerdict, environment: Mapping[str, str] = os.environ) -> None:
+    """Append to the step's summary. Raises OSError."""
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(summary(verdict))
