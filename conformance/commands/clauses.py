@@ -1,23 +1,101 @@
-"""`conform clauses`."""
+"""`conform clauses`: the ledger, and what the last run made of it."""
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
+from guestwire.drive import connectable
+from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
+from guestwire.judge.ledger import Check
+from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.verdict import Exit
+from guestwire.report import document, folder
 
-HELP = "list clauses and checks"
+HELP = "list clauses and checks, with the verdict of the last run"
+HOST_FUNCTIONS = "host functions"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """It has no options."""
+    last = str(Path(folder.DEFAULT, folder.REPORT))
+    parser.add_argument("--report", metavar="FILE", help=f"take the verdicts from this report (default: {last})")
 
 
-def main(options: argparse.Namespace) -> int:  # noqa: ARG001
+class Proof:
+    """What a run's cases proved, check by check."""
+
+    def __init__(self, results: list[CaseResult], agents: list[str]) -> None:
+        self._agents = agents
+        self._cases: dict[tuple[str, str], Counter[str]] = {}
+        self.unknown = sorted({name for case in results for name in case.checks if name not in ledger.checks()})
+        for case in results:
+            for name in {*case.checks, *case.broken}:
+                outcome = "FAIL" if name in case.broken and case.outcome == Outcome.PASS else case.outcome
+                self._cases.setdefault((case.agent, name), Counter())[outcome] += 1
+
+    def of(self, check: Check) -> Iterator[tuple[str, str, int]]:
+        """(agent, verdict, cases) for each agent: what was proved of a check. The verdict is PASS, FAIL or NOT PROVED."""
+        for agent in [HOST_FUNCTIONS] if check.clause.startswith("HOST-") else self._agents:
+            found = self._cases.get((agent, check.id), Counter())
+            bad = sum(found[outcome] for outcome in (Outcome.FAIL, Outcome.TIMEOUT, Outcome.CRASH))
+            verdict = "FAIL" if bad else "PASS" if found[Outcome.PASS] else "NOT PROVED"
+            yield agent, verdict, sum(found.values())
+
+
+def _line(check: Check, proof: Proof | None) -> str:
+    told = [f"[pending: {check.pending}]"] if check.pending else []
+    if proof is not None and not check.pending:
+        told = [f"[{agent}: {verdict}, {count} cases]" for agent, verdict, count in proof.of(check)]
+    return " ".join([f"  {check.id}: {check.text}", *told])
+
+
+def main(options: argparse.Namespace) -> int:
+    path = Path(options.report or Path(folder.DEFAULT, folder.REPORT))
+    proof = None
+    report = document.load(path) if options.report or path.exists() else None
+    if report is not None:
+        agents = [agent["label"] for agent in report["agents"]]
+        proof = Proof(document.results(report), agents)
     for clause in ledger.clauses().values():
         print(f"{clause.id} ({clause.level}): {clause.text}")
+        if clause.excluded:
+            print(f"  excluded: {clause.excluded}")
         for check in clause.checks:
-            if check.id != clause.id:
-                print(f"  {check.id}: {check.text}" + (f" [pending: {check.pending}]" if check.pending else ""))
-    return Exit.GREEN
+            print(_line(check, proof))
+    errors = ledger.strayed()
+    if proof is None or report is None:
+        print(f"no run to take verdicts from: there is no {path} (`conform run` writes it)")
+        return _end(errors, Exit.PARTIAL)
+    errors += [f"{name}: a case names it, and the ledger does not" for name in proof.unknown]
+    unproved = [f"{check.id}: proved by no case of the last run [{', '.join(agents)}]"
+                for check in ledger.checks().values() if (agents := _unproved(check, proof, report))]  # fmt: skip
+    if report["run"]["filtered"] and unproved:
+        print(f"PARTIAL: the run was filtered; {len(unproved)} MUST checks are not proved")
+    else:
+        errors += unproved
+    print(f"verdicts of the run of {report['run']['started']}: {report['footer']['verdict']}")
+    return _end(errors, Exit(report["footer"]["exit"]))
+
+
+def _unproved(check: Check, proof: Proof, report: document.Document) -> list[str]:
+    """The agents on which a MUST check should have been proved and was not."""
+    if check.level != "MUST" or check.pending:
+        return []
+    exempt = {agent["label"] for agent in report["agents"] if "native-memory" in check.tags and _sanitized(agent)}
+    return [agent for agent, verdict, _ in proof.of(check) if verdict == "NOT PROVED" and agent not in exempt]
+
+
+def _sanitized(agent: dict[str, str]) -> bool:
+    try:
+        return connectable.parse(agent["connectable"]).sanitized
+    except UsageError:
+        return False
+
+
+def _end(errors: list[str], otherwise: Exit) -> int:
+    for error in errors:
+        print(f"ERROR {error}")
+    return Exit.RED if errors else otherwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -80,6 +81,27 @@ def parse(text: str) -> dict[str, Clause]:
 def clauses() -> dict[str, Clause]:
     """All clauses by id, in the contract's order."""
     return parse((SPEC / "clauses.toml").read_text())
+
+
+@cache
+def contract() -> dict[str, tuple[str, str]]:
+    """(level, whole text) of every clause in the contract itself, spec/protocol-v1.md."""
+    rows = re.finditer(r"^\| ([A-Z][A-Z-]+) \| (\w+) \| (.+) \|$", (SPEC / "protocol-v1.md").read_text(), re.MULTILINE)
+    return {row[1]: (row[2], row[3]) for row in rows}
+
+
+def strayed() -> list[str]:
+    """Where the ledger does not say what the contract says; empty if it does."""
+    found = [f"{name}: in the contract, not in the ledger" for name in contract() if name not in clauses()]
+    for clause in clauses().values():
+        level, text = contract().get(clause.id, ("", ""))
+        if not level:
+            found.append(f"{clause.id}: in the ledger, not in the contract")
+        elif level != clause.level:
+            found.append(f"{clause.id}: {clause.level} in the ledger, {level} in the contract")
+        elif clause.text not in text:
+            found.append(f"{clause.id}: the ledger's text does not stand in the contract")
+    return found
 
 
 @cache
