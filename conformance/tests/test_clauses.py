@@ -45,7 +45,7 @@ def test_a_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert status == 0, out[-400:]
     assert "JSON-DUP/plain: equal names [agent: PASS, 1 cases]" in out
     assert "[pending: issue" in out
-    assert "ERROR" not in out
+    assert "\nERROR " not in out
 
 
 def test_a_check_that_nothing_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
