@@ -32,6 +32,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restart", action="store_true", help="start a fresh agent for each case")
     parser.add_argument("--expect", metavar="FILE", help="known failures, a TOML file (see the README)")
     parser.add_argument("--expect-write", metavar="FILE", help="write this run's failures as such a file")
+    parser.add_argument(
+        "--sweep", choices=("some", "full"), default="some",
+        help="full: cuts at every byte and slow drips on every transport, not only on unix",
+    )  # fmt: skip
     parser.add_argument("--results", metavar="FILE", help="write the report as JSON, here too")
     parser.add_argument(
         "--report-dir",
@@ -91,6 +95,7 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
     if options.last_failed:
         words.append(f"--only-failed={os.path.join(options.report_dir, folder.REPORT)}")
     words.append(f"--report-dir={os.path.abspath(options.report_dir)}")
+    words += [f"--sweep={options.sweep}"]
     if options.results:
         words.append(f"--results={options.results}")
     running = any(connectable.parse(text).kind != "exec" for text in options.agents)

@@ -15,7 +15,9 @@ from typing import Any
 from guestwire import protocol
 from guestwire.judge.outcome import DeadlineExceeded, NotApplicable, Violation, expect, short
 
-CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing")
+CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing", "drip")
+DRIPS = 8  # pieces of a slow drip, so that its time is bounded
+DRIP_PAUSE = 0.002  # seconds
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
 _control = functools.lru_cache(maxsize=8)(protocol.parse_control)  # an answer is looked at from several sides
@@ -34,6 +36,12 @@ def split(raw: bytes) -> list[bytes]:
         parts += [raw[:5], raw[5 : 5 + length]]
         raw = raw[5 + length :]
     return [part for part in [*parts, raw] if part]
+
+
+def drip(raw: bytes) -> list[bytes]:
+    """Raw bytes in DRIPS pieces at most, of 3 bytes at least, wherever that cuts them."""
+    size = max(3, -(-len(raw) // DRIPS))
+    return [raw[start : start + size] for start in range(0, len(raw), size)]
 
 
 @dataclass
@@ -127,6 +135,10 @@ class Conversation:
             for part in split(raw):
                 self.send_raw(part, tolerate=True)
                 time.sleep(0.002)
+        elif chunking == "drip":
+            for index, part in enumerate(drip(raw)):
+                time.sleep(DRIP_PAUSE if index else 0)
+                self.send_raw(part, tolerate=True)
         else:
             self.send_raw(
                 raw + (frame(protocol.FRAME_DATA, b"trailing") if chunking == "trailing" else b""), tolerate=True

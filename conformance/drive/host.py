@@ -108,6 +108,7 @@ class Host:
         self.witness = row.witness
         self.transport = row.transport
         self.end = time.monotonic() + deadline
+        self.full_sweep = False  # every cut on every transport, not just on `unix`
         self.time_scale = 1.0  # a slow guest may stretch the contract's times
         self.soft: dict[str, tuple[str, str]] = {}  # checks other than the case's own, found broken on the way
         self._private = private

@@ -65,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     group.addoption("--results", default=None, metavar="FILE", help="write the report as JSON, here too")
     group.addoption("--report-dir", default=None, metavar="DIR", help="write the report in all its forms")
+    group.addoption("--sweep", choices=("some", "full"), default="some", help="full: every cut on every transport")
 
 
 def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
@@ -145,12 +146,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             continue
         row_id = f"{agent.label}@{transport}"
         if "chunking" in metafunc.fixturenames:
-            some = CHUNKINGS if transport == "unix" or not case.wide else CHUNKINGS[:1]
+            some = _chunkings(case, transport, metafunc.config.getoption("sweep") == "full")
             values += [pytest.param((agent, transport), chunking, id=f"{row_id}={chunking}") for chunking in some]
         else:
             values.append(pytest.param((agent, transport), id=row_id))
     names = ["host", "chunking"] if "chunking" in metafunc.fixturenames else ["host"]
     metafunc.parametrize(names, values, indirect=["host"])
+
+
+def _chunkings(case: Case, transport: str, full: bool) -> tuple[str, ...]:
+    """Under which of CHUNKINGS a case goes: on `unix` all; elsewhere the first if wide, else all but the slow one."""
+    if transport == "unix" or full:
+        return CHUNKINGS
+    return CHUNKINGS[:1] if case.wide else tuple(name for name in CHUNKINGS if name != "drip")
 
 
 def _absent(case: Case, agent: Connectable, transport: str) -> bool:
@@ -262,6 +270,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         raise CouldNotRun("needs root (mounts, devices, other users): run it as root")
     row = request.config.stash[SESSION].row(agent, transport)
     made = Host(row, case.deadline)
+    made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
     yield made
     made.release()

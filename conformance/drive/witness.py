@@ -4,6 +4,7 @@ will have another channel. Paths are str, or bytes where they are not UTF-8."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -67,10 +68,12 @@ class Witness(special.SpecialFiles):
         return path
 
     def drop(self, path: AnyPath) -> None:
-        """Remove a tree, mounts below it first."""
+        """Remove a tree, mounts below it first, or a file."""
         for mount in [m for m in reversed(self._mounts) if os.fsencode(m).startswith(os.fsencode(path))]:
             self.unmount(mount)
         shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
     def write(self, path: AnyPath, data: bytes, mode: int = 0o644) -> None:
         """Write a whole file and set its mode."""
@@ -103,6 +106,26 @@ class Witness(special.SpecialFiles):
     def names(self, path: AnyPath) -> list[str]:
         """Names in a directory, sorted; bytes that are not UTF-8 as surrogates."""
         return sorted(os.fsdecode(name) for name in os.listdir(path))
+
+    def tree(self, path: AnyPath) -> dict[str, tuple[FileInfo, bytes]]:
+        """Everything below a directory, by its path from there: what it is, and a file's content or a link's target."""
+        found: dict[str, tuple[FileInfo, bytes]] = {}
+        folders = [os.fsencode(path)]
+        for folder in folders:
+            for name in os.listdir(folder):
+                place = os.path.join(folder, name)
+                info = self.info(place)
+                if info is None:
+                    continue  # gone meanwhile
+                if info.kind == "directory":
+                    folders.append(place)
+                found[os.fsdecode(os.path.relpath(place, folders[0]))] = (info, self._inside(place, info.kind))
+        return found
+
+    def _inside(self, path: bytes, kind: str) -> bytes:
+        if kind == "link":
+            return os.readlink(path)
+        return self.read(path) if kind == "file" else b""
 
     def temporaries(self, path: AnyPath) -> list[str]:
         """put_file's temporary files anywhere below a directory."""

@@ -56,7 +56,7 @@ def case(
 ) -> Callable[[Test], Test]:
     """Declare a case. `checks`: ids of the ledger, the first one names the case. `needs`: words of NEEDS, blank-separated.
     `deadline`: seconds for the whole case. `transports`: only these. `long`: it waits much and is started
-    first. `wide`: one of a large set; every chunking on `unix`, only whole elsewhere."""
+    first. `wide`: one of a large set; every chunking on `unix`, only whole elsewhere (--sweep full: every one)."""
     if not checks:
         raise ledger.LedgerError("a case names at least one check")
     for identity in checks:
