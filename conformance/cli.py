@@ -18,6 +18,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "run",
     "report",
     "clauses",
+    "explain",
     "list",
     "verify",
 )

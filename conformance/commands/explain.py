@@ -1,0 +1,72 @@
+"""`conform explain CLAUSE`: what it demands, what it looks like on the wire, what proves it, and how people break it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from guestwire.drive.connectable import UsageError
+from guestwire.judge import ledger
+from guestwire.judge.case import Case
+from guestwire.judge.ledger import Clause
+from guestwire.judge.verdict import Exit
+from guestwire.spec import wire
+
+HELP = "one clause: its text, bytes on the wire, cases, common mistakes"
+SUITE = Path(__file__).resolve().parent.parent / "suite"
+WIDTH = 110
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clause", metavar="CLAUSE", help="a clause, or one of its checks: RUN-EXIT, RUN-EXIT/signal")
+
+
+def _cases(clause: Clause) -> Iterator[str]:
+    """Each case that proves a check of the clause: its id without the parametrised part, and its docstring's first line."""
+    names = {check.id for check in clause.checks}
+    for path in sorted(SUITE.glob("test_*.py")):
+        for function in vars(importlib.import_module(f"guestwire.suite.{path.stem}")).values():
+            declared = getattr(function, "guestwire_case", None)
+            if isinstance(declared, Case) and names & set(declared.checks):
+                identity = ":".join(filter(None, (declared.checks[0], declared.variant)))
+                about = (function.__doc__ or function.__name__.removeprefix("test_").replace("_", " ")).strip()
+                yield f"{identity}  {' '.join(about.split())}"
+
+
+def _lines(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield title
+        for line in lines:
+            yield textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def explain(clause: Clause) -> Iterator[str]:
+    """The page, line by line."""
+    yield f"{clause.id} ({clause.level})"
+    yield textwrap.fill(
+        ledger.contract()[clause.id][1], WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
+    example = wire.examples()[clause.id]
+    yield ""
+    yield "On the wire"
+    yield from (f"  {step.shown()}" for step in example.steps)
+    if example.seen:
+        yield textwrap.fill(
+            f"not in one conversation: {example.seen}", WIDTH, initial_indent="  ", subsequent_indent="  "
+        )
+    pending = {check.id: f" [pending: {check.pending}]" if check.pending else "" for check in clause.checks}
+    yield from _lines("Checks", [f"{check.id}: {check.text}{pending[check.id]}" for check in clause.checks])
+    yield from _lines("Cases", list(_cases(clause)))
+
+
+def main(options: argparse.Namespace) -> int:
+    name = options.clause.partition("/")[0]
+    if options.clause not in ledger.clauses() and options.clause not in ledger.checks():
+        raise UsageError(f"unknown clause {options.clause!r}: `conform clauses` lists them")
+    for line in explain(ledger.clauses()[name]):
+        print(line)
+    return Exit.GREEN
