@@ -17,6 +17,7 @@ from guestwire.judge.verdict import Exit
 COMMANDS = (  # each a module of guestwire.commands
     "run",
     "report",
+    "merge",
     "clauses",
     "explain",
     "list",

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from guestwire.drive import connectable
-from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.judge.ledger import Check
 from guestwire.judge.outcome import CaseResult, Outcome
@@ -84,15 +82,8 @@ def _unproved(check: Check, proof: Proof, report: document.Document) -> list[str
     """The agents on which a MUST check should have been proved and was not."""
     if check.level != "MUST" or check.pending:
         return []
-    exempt = {agent["label"] for agent in report["agents"] if "native-memory" in check.tags and _sanitized(agent)}
+    exempt = {agent["label"] for agent in report["agents"] if "native-memory" in check.tags and agent.get("sanitized")}
     return [agent for agent, verdict, _ in proof.of(check) if verdict == "NOT PROVED" and agent not in exempt]
-
-
-def _sanitized(agent: dict[str, str]) -> bool:
-    try:
-        return connectable.parse(agent["connectable"]).sanitized
-    except UsageError:
-        return False
 
 
 def _end(errors: list[str], otherwise: Exit) -> int:

@@ -25,9 +25,12 @@ STOP = "stop"  # a file of this name in the run's folder: --fail-fast has seen a
 
 def is_filtered(config: pytest.Config) -> bool:
     """Whether the run leaves out cases that exist."""
-    option = config.getoption
-    names = ("case_ids", "clause", "transport", "keyword", "only_failed", "shard")
-    return any(option(name) for name in names)
+    return bool(config.getoption("shard")) or is_narrowed(config)
+
+
+def is_narrowed(config: pytest.Config) -> bool:
+    """The same, but for --shard: all shards together leave out nothing."""
+    return any(config.getoption(name) for name in ("case_ids", "clause", "transport", "keyword", "only_failed"))
 
 
 def check(config: pytest.Config) -> None:

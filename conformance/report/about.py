@@ -32,7 +32,7 @@ def sha256(agent: Connectable) -> str:
 
 def head(rows: list[tuple[Connectable, str]], agent_versions: Mapping[str, str], started: float, **run: Any) -> Head:
     """The head of the report of a run that began at `started` (seconds since the epoch) and ends now. `run` holds strict,
-    filtered and seed."""
+    filtered, narrowed, shard and seed."""
     return Head(
         versions={
             "harness": __version__,
@@ -50,12 +50,14 @@ def head(rows: list[tuple[Connectable, str]], agent_versions: Mapping[str, str],
     )
 
 
-def _agent(agent: Connectable, version: str) -> dict[str, str]:
+def _agent(agent: Connectable, version: str) -> dict[str, Any]:
     return {
         "label": agent.label,
         "connectable": agent.text,
         "sha256": sha256(agent),
         "agent_version": version,
+        "sanitized": agent.sanitized,
+        "lacks": sorted(agent.lacks),
     }
 
 

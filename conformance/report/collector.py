@@ -99,7 +99,8 @@ class Collector:
         """The report in all its forms. What cannot be written is a failure of the harness, and told as one."""
         order = {row: number for number, row in enumerate(self._rows_by_label())}
         cases = sorted(self._results, key=lambda case: (order.get((case.agent, case.transport), len(order)), case.id))
-        facts = {"strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed}
+        facts = {"strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed,
+                 "narrowed": selection.is_narrowed(self._config), "shard": self._config.getoption("shard")}  # fmt: skip
         head = about.head(self._rows, self.agent_versions, self.started, **facts)
         report = document.compose(head, cases, verdict.exit, verdict.settled.expected)
         wrong = document.fault(report)

@@ -36,7 +36,7 @@ class Head:
 
     versions: dict[str, Any]
     run: dict[str, Any]
-    agents: list[dict[str, str]]
+    agents: list[dict[str, Any]]
     rows: list[tuple[str, str]]
 
 

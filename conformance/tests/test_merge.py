@@ -1,0 +1,129 @@
+"""`conform merge`: all shards of a run together get the verdict of the whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestwire import cli
+from guestwire.judge import ledger
+from guestwire.judge.outcome import CaseResult
+from guestwire.judge.verdict import Exit
+from guestwire.report import document
+from guestwire.tests.harness import MINI, TINY, run, temporary
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """TMPDIR of a run."""
+    with temporary() as path:
+        yield path
+
+
+def shards(folder: Path, count: int, change: Callable[[int, dict[str, Any]], object] = lambda *_: None) -> list[str]:
+    """The reports of a run that proves every check, as `count` shards."""
+    cases = [
+        CaseResult(
+            check.id, *(("host functions", "-") if check.clause.startswith("HOST-") else ("agent", "unix")), [check.id]
+        )
+        for check in ledger.checks().values()
+        if not check.pending
+    ]
+    paths = []
+    for index in range(count):
+        report = document.compose(
+            document.Head(
+                {"harness": "0.1.0", "protocol": 1, "python": "3.11.0"},
+                {"started": "2026-01-01T00:00:00Z", "seconds": 1.0, "command": "conform", "strict": True, "filtered": True,
+                 "narrowed": False, "shard": f"{index + 1}/{count}", "seed": None},
+                [{"label": "agent", "connectable": "exec:agent", "sha256": "", "agent_version": "0", "sanitized": False,
+                  "lacks": []}],
+                [("agent", "unix")],
+            ),
+            cases[index::count],
+            Exit.PARTIAL,
+        )  # fmt: skip
+        change(index, report)
+        report["footer"]["digest"] = document.digest(report["cases"])
+        paths.append(folder / f"{index}.json")
+        paths[-1].write_text(document.dump(report))
+    return [str(path) for path in paths]
+
+
+def merge(tmp_path: Path, paths: list[str]) -> int:
+    return cli.main(["merge", *paths, "--report-dir", str(tmp_path / "whole")])
+
+
+def test_all_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each alone is partial; together they are green, and their report says so."""
+    assert merge(tmp_path, shards(tmp_path, 3)) == Exit.GREEN
+    checks = sum(not check.pending for check in ledger.checks().values())
+    assert capsys.readouterr().out.splitlines()[-1] == f"{checks} passed, 0 failed, 0 skipped"
+    assert document.load(tmp_path / "whole/report.json")["footer"]["verdict"] == "green"
+
+
+def test_a_failure_in_one_shard(tmp_path: Path) -> None:
+    def fail(index: int, report: dict[str, Any]) -> None:
+        if index == 1:
+            report["cases"][0]["outcome"] = "FAIL"
+            report["footer"]["outcomes"] = {"FAIL": 1, "PASS": len(report["cases"]) - 1}
+
+    assert merge(tmp_path, shards(tmp_path, 3, fail)) == Exit.RED
+
+
+def test_a_check_in_no_shard(tmp_path: Path) -> None:
+    """A case less: partial."""
+
+    def lose(index: int, report: dict[str, Any]) -> None:
+        if index == 2:
+            report["cases"].pop()
+            report["footer"]["cases"] = report["footer"]["outcomes"]["PASS"] = len(report["cases"])
+
+    assert merge(tmp_path, shards(tmp_path, 3, lose)) == Exit.PARTIAL
+
+
+@pytest.mark.parametrize("given", [[0, 1], [0, 0, 1], [0, 1, 2, 2]])
+def test_not_every_shard_once(given: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = shards(tmp_path, 3)
+    assert merge(tmp_path, [paths[index] for index in given]) == Exit.USAGE
+    assert "wanted are the shards 1/3, 2/3, 3/3, each once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("part", "member", "value"),
+    [
+        ("run", "strict", False),
+        ("run", "narrowed", True),
+        ("versions", "harness", "0.2.0"),
+        ("rows", 0, ["agent", "tcp"]),
+    ],
+)
+def test_another_run(part: str, member: Any, value: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def differ(index: int, report: dict[str, Any]) -> None:
+        if index == 1:
+            report[part][member] = value
+
+    assert merge(tmp_path, shards(tmp_path, 2, differ)) == Exit.USAGE
+    assert "are not of one run: other" in capsys.readouterr().err
+
+
+def test_no_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = shards(tmp_path, 1, lambda _, report: report["run"].update(shard=None))
+    assert merge(tmp_path, paths) == Exit.USAGE
+    assert "is not the report of a --shard" in capsys.readouterr().err
+
+
+def test_real_shards(folder: Path, tmp_path: Path) -> None:
+    """Of a filtered run: still partial, and red where a case fails."""
+    paths = []
+    for index in (1, 2, 3):
+        run(folder, *MINI, "--agent", f"exec:{TINY}", "--transport=unix", "-k=not slow", f"--shard={index}/3")
+        paths.append(tmp_path / f"{index}.json")
+        folder.with_suffix(".json").rename(paths[-1])
+    assert merge(tmp_path, [str(path) for path in paths]) == Exit.RED
+    whole = json.loads((tmp_path / "whole/report.json").read_text())
+    assert whole["footer"]["outcomes"] == {"FAIL": 1, "PASS": 3}
