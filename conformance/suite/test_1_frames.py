@@ -11,7 +11,7 @@ import pytest
 
 from guestwire import protocol
 from guestwire.drive.conversation import Answer, frame
-from guestwire.drive.host import Host, exit_code, wait_for
+from guestwire.drive.host import Host, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import about, expect, expect_equal
 
@@ -39,16 +39,6 @@ def send(host: Host, raw: bytes, chunking: str = "whole") -> Answer:
 # ---- FRAME-TYPES
 
 
-@case("FRAME-TYPES/json", "FRAME-TYPES/stdout", "FRAME-TYPES/stderr")
-def test_types_of_a_run(host: Host) -> None:
-    answer = host.run("printf out; printf err >&2")
-    expect_equal(
-        sorted(kind for kind, _ in answer.frames), [1, 2, 3], "frame types of a run that writes to both streams"
-    )
-    expect_equal({kind: payload for kind, payload in answer.frames if kind != 1}, {2: b"out", 3: b"err"}, "payloads")
-    expect_equal(answer.frames[-1][0], 1, "type of the last frame")
-
-
 @case("FRAME-TYPES/data", "FRAME-TYPES/eof", "FRAME-EOF-EMPTY/sent", needs="witness")
 def test_types_of_a_download(host: Host) -> None:
     path = f"{host.scratch}/file"
@@ -56,21 +46,6 @@ def test_types_of_a_download(host: Host) -> None:
     answer = host.ask({"op": "get_file", "path": path})
     expect_equal([kind for kind, _ in answer.frames], [1, 4, 5], "frame types of a download")
     expect_equal([payload for _, payload in answer.frames[1:]], [b"content", b""], "payloads of DATA and EOF")
-
-
-@case("FRAME-TYPES/unknown", wide=True)
-@pytest.mark.parametrize("payload", ["request", "empty"])
-def test_first_frame_of_another_type(host: Host, payload: str, chunking: str) -> None:
-    """Its twin of type 1 is a ping."""
-    for kind in (0, 2, 3, 4, 5, 6, 49, 123, 128, 255):
-        with about(f"type {kind}"):
-            host.error(send(host, frame(kind, PING[5:] if payload == "request" else b""), chunking), "malformed")
-
-
-@case("FRAME-TYPES/json", variant="ping")
-def test_ping_as_bytes(host: Host, chunking: str) -> None:
-    """The positive twin of what is refused here."""
-    expect_equal(send(host, PING, chunking).terminal.get("op"), "pong", "op of the answer")
 
 
 # ---- FRAME-SEGMENT
@@ -87,14 +62,6 @@ def test_upload_in_segments(host: Host, segments: str) -> None:
     answer = send(host, raw + frame(protocol.FRAME_EOF, b""), segments)
     expect_equal(answer.terminal.get("ok"), True, "ok of the answer")
     expect_equal(host.witness.read(path), b"a" * 100 + b"b" * 200, "the file")
-
-
-@case("FRAME-SEGMENT/bytewise", "FRAME-SEGMENT/boundaries", "FRAME-SEGMENT/joined", variant="run")
-@pytest.mark.parametrize("segments", ["whole", "bytewise", "boundaries", "trailing"])
-def test_run_in_segments(host: Host, segments: str) -> None:
-    raw = request(op="run", shell="raw", cmd="printf '%s' \"$A\"; exit 7", env={"A": "é" * 50})
-    answer = send(host, raw, segments)
-    expect_equal((answer.stdout.decode(), exit_code(answer)), ("é" * 50, 7), "output and exit code")
 
 
 @case("FRAME-SEGMENT/boundaries", variant="everywhere", transports=("unix", "fd-listen"))
@@ -127,17 +94,6 @@ def test_request_joined_with_part_of_the_data(host: Host) -> None:
 # ---- FRAME-CAP
 
 
-@case("FRAME-CAP/closed", wide=True)
-@pytest.mark.parametrize("kind", [1, 4, 9])
-def test_over_the_cap(host: Host, kind: int, chunking: str) -> None:
-    """Judged at the header, so at once; `within` is far below --request-timeout."""
-    for length in (CAP + 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
-        with about(f"a declared length of {length}"):
-            conversation = host.connect()
-            conversation.send_chunked(header(kind, length), chunking)
-            conversation.closed_silently(within=4)
-
-
 @case("FRAME-CAP/closed", variant="unread")
 def test_over_the_cap_is_not_read(host: Host) -> None:
     """A host that goes on sending meets the closed connection: its payload is not read, not even to be dropped."""
@@ -167,17 +123,6 @@ def memory(host: Host) -> dict[str, int]:
     lines = host.witness.proc(host.pid, "status").decode().splitlines()
     values = dict(line.split(":", 1) for line in lines)
     return {name: int(values[name].split()[0]) * 1024 for name in ("VmHWM", "VmPeak")}
-
-
-@case("FRAME-CAP/at-cap", variant="first-frame")
-@pytest.mark.parametrize("kind", [1, 4])
-def test_first_frame_at_the_cap(host: Host, kind: int) -> None:
-    """It is read whole, then judged: the host can send all of it and gets a reason."""
-    conversation = host.connect()
-    conversation.send_raw(header(kind, CAP))
-    for _ in range(CAP // 65_536):
-        conversation.send_raw(b" " * 65_536)
-    host.error(conversation.answer(), "too_large" if kind == 1 else "malformed")
 
 
 @case("FRAME-CAP/at-cap", needs="witness")

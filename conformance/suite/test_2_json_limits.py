@@ -1,15 +1,13 @@
-"""Section 2: the limits of a control payload, and what they are judged before. Each limit is met exactly and passed by one."""
+"""Section 2: memory at the limits of a control payload, and that a rejected request starts nothing."""
 
 from __future__ import annotations
 
-import pytest
-
 from guestwire import protocol
+from guestwire.cases import tables
 from guestwire.drive.conversation import Answer, frame
 from guestwire.drive.host import Host
 from guestwire.judge.case import case
 from guestwire.judge.outcome import about, expect, expect_equal
-from guestwire.suite.test_2_json import Table, judge, of, ordered
 
 SIZE = 1_048_576
 MIB = 1 << 20
@@ -40,44 +38,29 @@ def ask(host: Host, payload: bytes, chunking: str = "whole") -> Answer:
     return conversation.answer()
 
 
-# ---- JSON-LIMITS
+# ---- nothing is started
 
 
-@case("JSON-LIMITS/depth", wide=True, deadline=60)
-@of("JSON-LIMITS/depth")
-def test_depth(host: Host, table: Table, chunking: str) -> None:
-    judge(host, table, chunking)
-
-
-@case("JSON-LIMITS/values", wide=True, deadline=60)
-@of("JSON-LIMITS/values")
-def test_values(host: Host, table: Table, chunking: str) -> None:
-    judge(host, table, chunking)
-
-
-@case("JSON-LIMITS/values", variant="members")
-def test_values_of_one_object(host: Host) -> None:
-    """4,096 values, of which 4,094 have a name of their own, and one more."""
-    for count, op in ((4_094, "pong"), (4_095, "error")):
-        members = "".join(f',"{number}":0' for number in range(count))
-        with about(f"{count + 2} values"):
-            expect_equal(ask(host, f'{{"op":"ping"{members}}}'.encode()).terminal.get("op"), op, "op of the answer")
-
-
-@case("JSON-LIMITS/size")
-@pytest.mark.parametrize("kind", PADDED)
-def test_size(host: Host, kind: str) -> None:
-    with about(f"{SIZE} bytes"):
-        expect_equal(ask(host, padded(kind, SIZE)).terminal.get("op"), "pong", "op of the answer")
-    with about(f"{SIZE + 1} bytes"):
-        host.error(ask(host, padded(kind, SIZE + 1)), "too_large")
-
-
-@case("JSON-LIMITS/size", variant="chunks", transports=("unix",))
-@pytest.mark.parametrize("size", [SIZE, SIZE + 1], ids=["at", "beyond"])
-def test_size_in_chunks(host: Host, size: int, chunking: str) -> None:
-    op = ask(host, padded("string", size), chunking).terminal.get("op")
-    expect_equal(op, "pong" if size == SIZE else "error", "op of the answer")
+@case("JSON-PROFILE/reject", "JSON-DUP/plain", "JSON-NUL/escaped", variant="starts-nothing", needs="witness",
+      transports=("unix", "fd-listen"))  # fmt: skip
+def test_rejected_run_starts_nothing(host: Host) -> None:
+    """Every payload that is malformed or too large, but as a request to run a command: the command does not run."""
+    mark = f"{host.scratch}/started"
+    run = f'"op":"run","shell":"raw","cmd":"touch {mark}"'.encode()
+    for file in ("json_malformed", "json_too_large"):
+        for name, entries in tables(file).items():
+            for entry, payload in entries.items():
+                conversation = host.connect()
+                conversation.send_frame(protocol.FRAME_JSON, payload.replace(b'"op":"ping"', run))
+                terminal = conversation.answer().terminal
+                expect_equal(terminal.get("ok"), False, f"ok of the answer [{name}, {entry}]")
+    expect(host.witness.info(mark) is None, "no command run for a request that is rejected", "one ran")
+    conversation = host.connect()
+    conversation.send_frame(protocol.FRAME_JSON, b"{" + run + b"}")
+    expect_equal(
+        conversation.answer().terminal.get("op"), "exit", "op of the answer to the request that is none of these"
+    )
+    expect(host.witness.info(mark) is not None, "its command run", "it did not run")
 
 
 @case("JSON-LIMITS/size", "JSON-LIMITS/depth", "JSON-LIMITS/values", variant="starts-nothing", needs="witness")
@@ -145,34 +128,3 @@ def peak(host: Host) -> int:
     expect(stats is not None, "the agent's memory", "the agent is gone")
     size: int = stats.peak_rss
     return size
-
-
-# ---- JSON-ORDER
-
-
-@case("JSON-ORDER/size", "ERR-CODE/too_large")
-def test_size_is_judged_first(host: Host) -> None:
-    """What is over 1 MiB is too large whatever it holds; a byte less, and its content decides."""
-    for name, start in {
-        "garbage": b"!",
-        "nothing": b"",
-        "mark": b'\xef\xbb\xbf{"op":"ping"}',
-        "duplicate": b'{"op":"ping","op":"ping"}',
-        "trailing": b'{"op":"ping"}x',
-        "not-utf-8": b'{"op":"\xff"}',
-    }.items():
-        for size, code in ((SIZE, "malformed"), (SIZE + 1, "too_large")):
-            with about(f"{name}, {size} bytes"):
-                ordered(host.error(ask(host, start.ljust(size)), code).get("code"), code)
-
-
-@case("JSON-ORDER/left", wide=True, deadline=60)
-@of("JSON-ORDER/left")
-def test_first_offence(host: Host, table: Table, chunking: str) -> None:
-    judge(host, table, chunking)
-
-
-@case("JSON-ORDER/duplicates", wide=True, deadline=60)
-@of("JSON-ORDER/duplicates")
-def test_duplicates_are_looked_for_last(host: Host, table: Table, chunking: str) -> None:
-    judge(host, table, chunking)

@@ -48,25 +48,6 @@ def test_required_name_in_another_case(host: Host, chunking: str) -> None:
     expect(host.witness.info(mark) is None, "no command run", "it ran")
 
 
-@case("JSON-CASE", variant="both", wide=True, deadline=60)
-def test_both_cases_side_by_side(host: Host, chunking: str) -> None:
-    """The exact name counts, whichever stands first; names in `env` that differ in case are two variables."""
-    for members in ('"cmd":"printf right","CMD":"printf wrong"', '"CMD":"printf wrong","cmd":"printf right"'):
-        raw = f'{{"op":"run","Op":"ping","V":99,"shell":"raw","SHELL":"login","Timeout":0.001,{members}}}'
-        answer = send(host, frame(protocol.FRAME_JSON, raw.encode()), chunking)
-        expect_equal((exit_code(answer), answer.stdout), (0, b"right"), f"exit code and output of {members}")
-    raw_env = raw_request("run", cmd='"printf $gw_a-$GW_A"', shell='"raw"', env='{"gw_a":"1","GW_A":"2","ENV":"3"}')
-    expect_equal(send(host, raw_env, chunking).stdout, b"1-2", "output")
-
-
-@case("JSON-CASE", variant="values")
-def test_values_in_another_case(host: Host) -> None:
-    """Names of operations are no less exact."""
-    for name in ("PING", "Ping", "ping ", "pings", "pin"):
-        with about(f"op {name!r}"):
-            host.error(host.ask({"op": name}), "unknown_op", "unknown op")
-
-
 # ---- JSON-INT
 
 
@@ -172,21 +153,6 @@ def test_large_size_sent(host: Host, size: int) -> None:
 
 
 # ---- JSON-UNKNOWN
-
-
-@case("JSON-UNKNOWN")
-def test_unknown_members(host: Host, chunking: str) -> None:
-    """Of every kind, and such as mean something to another operation, with values that it would refuse."""
-    others = (
-        '"x":null,"y":[{"z":[true]}],"":-1.5e400,"stdin":"a","args":["b"],"ok":false,"error":"c","code":"malformed"'
-    )
-    wrong = '"size":"big","mode":[],"path":7,"name":{}'
-    ping = f'{{{others},{wrong},"op":"ping","cmd":5,"shell":"fish","timeout":-1,"env":[]}}'
-    answer = send(host, frame(protocol.FRAME_JSON, ping.encode()), chunking)
-    expect_equal(answer.terminal.get("op"), "pong", "op of the answer to a ping")
-    run = f'{{{others},{wrong},"op":"run","shell":"raw","cmd":"printf right"}}'
-    answer = send(host, frame(protocol.FRAME_JSON, run.encode()), chunking)
-    expect_equal((exit_code(answer), answer.stdout), (0, b"right"), "exit code and output of a run")
 
 
 @case("JSON-UNKNOWN", variant="files", needs="witness")

@@ -148,31 +148,6 @@ def test_lingering_holds_no_slot(host: Host) -> None:
 # ---- CONV-HALFCLOSE
 
 
-@case("CONV-HALFCLOSE/ping", needs="half-close")
-def test_half_close_ping(host: Host) -> None:
-    expect_equal(answer_to(host, {"op": "ping"}).terminal.get("op"), "pong", "op")
-
-
-@case("CONV-HALFCLOSE/error", needs="half-close")
-@pytest.mark.parametrize(
-    ("request_", "code"),
-    [
-        pytest.param({"op": "nosuch"}, "unknown_op", id="op"),
-        pytest.param({"op": "run", "cmd": ""}, "invalid_argument", id="field"),
-        pytest.param({"op": "get_file", "path": "/nowhere"}, "not_found", id="get"),
-        pytest.param({"op": "put_file", "path": "/nowhere/file", "size": 3}, "not_found", id="put"),
-    ],
-)
-def test_half_close_error(host: Host, request_: dict[str, Any], code: str) -> None:
-    host.error(answer_to(host, request_, b"abc"[: request_.get("size", 0)]), code)
-
-
-@case("CONV-HALFCLOSE/run", needs="half-close")
-def test_half_close_silent_run(host: Host) -> None:
-    answer = answer_to(host, {"op": "run", "cmd": "sleep 0.3; printf late; exit 3", "shell": "raw"})
-    expect_equal((answer.stdout, exit_code(answer)), (b"late", 3), "output and exit code")
-
-
 @case("CONV-HALFCLOSE/run", variant="output", needs="half-close")
 def test_half_close_run_with_output(host: Host) -> None:
     answer = answer_to(host, {"op": "run", "cmd": "head -c 4000000 /dev/zero; sleep 0.2; printf x", "shell": "raw"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from typing import Any
 
 import pytest
 
@@ -11,19 +10,9 @@ from guestwire.drive.conversation import Answer
 from guestwire.drive.host import Host, exit_code
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect
-from guestwire.protocol import FRAME_DATA, FRAME_EOF, FRAME_STDOUT
 
 NOBODY = 65_534
 DENIED_TO_ALL = "/proc/sys/vm/compact_memory"  # write-only, to root too
-
-
-def upload(host: Host, size: int, *frames: tuple[int, bytes]) -> Answer:
-    """A put_file that comes to nothing, with these frames behind the request."""
-    conversation = host.connect()
-    conversation.send_json({"op": "put_file", "path": "/tmp/never-written", "size": size})
-    for kind, payload in frames:
-        conversation.send_frame(kind, payload)
-    return conversation.answer()
 
 
 def get(host: Host, path: str) -> Answer:
@@ -32,22 +21,6 @@ def get(host: Host, path: str) -> Answer:
 
 
 # ---- ERR-SHAPE
-
-
-@case("ERR-SHAPE")
-@pytest.mark.parametrize(
-    ("request_", "code"),
-    [
-        pytest.param({"op": "nosuch"}, "unknown_op", id="op"),
-        pytest.param({"v": 2}, "unsupported_version", id="version"),
-        pytest.param({"op": "run"}, "invalid_argument", id="field"),
-        pytest.param({"op": "get_file", "path": "/nowhere"}, "not_found", id="get"),
-        pytest.param({"op": "put_file", "path": "/nowhere/file"}, "not_found", id="put"),
-        pytest.param({"op": "run", "cmd": "x" * 200_000, "shell": "raw"}, "spawn_failed", id="run"),
-    ],
-)
-def test_error(host: Host, request_: dict[str, Any], code: str) -> None:
-    host.error(host.ask(request_), code)
 
 
 @case("ERR-SHAPE", variant="long", transports=("unix",))
@@ -66,86 +39,10 @@ def test_error_about_something_long(host: Host, character: str, shift: int) -> N
 # ---- ERR-CODE: each code by an error that is there to be had
 
 
-@case("ERR-CODE/malformed", "ERR-CODE/known")
-def test_malformed(host: Host) -> None:
-    conversation = host.connect()
-    conversation.send_frame(FRAME_DATA, b'{"op":"ping"}')
-    host.error(conversation.answer(), "malformed")
-
-
-@case("ERR-CODE/too_large", "ERR-CODE/known")
-@pytest.mark.parametrize(
-    "payload", [b" " * 1_048_577, b'{"a":' + b"[" * 16, b'{"a":[' + b"0," * 5_000], ids=["size", "depth", "values"]
-)
-def test_too_large(host: Host, payload: bytes) -> None:
-    conversation = host.connect()
-    conversation.send_frame(1, payload)
-    host.error(conversation.answer(), "too_large")
-
-
-@case("ERR-CODE/unsupported_version", "ERR-CODE/known")
-def test_unsupported_version(host: Host) -> None:
-    host.error(host.ask({"v": 2, "op": "ping"}), "unsupported_version", "version")
-
-
-@case("ERR-CODE/unknown_op", "ERR-CODE/known")
-def test_unknown_op(host: Host) -> None:
-    host.error(host.ask({"op": "nosuch"}), "unknown_op", "unknown op")
-
-
-@case("ERR-CODE/invalid_argument", "ERR-CODE/known")
-@pytest.mark.parametrize(
-    ("request_", "field"),
-    [
-        pytest.param({"op": "run"}, "cmd", id="run"),
-        pytest.param({"op": "get_file"}, "path", id="get"),
-        pytest.param({"op": "put_file", "path": "/nowhere/file", "size": -1}, "size", id="put"),
-    ],
-)
-def test_invalid_argument(host: Host, request_: dict[str, Any], field: str) -> None:
-    host.error(host.ask(request_), "invalid_argument", field)
-
-
-@case("ERR-CODE/spawn_failed", "ERR-CODE/known")
-def test_spawn_failed(host: Host) -> None:
-    host.error(host.run("x" * 200_000), "spawn_failed")
-
-
-@case("ERR-CODE/not_found", "ERR-CODE/known")
-def test_not_found(host: Host) -> None:
-    host.error(get(host, "/nowhere"), "not_found")
-
-
-@case("ERR-CODE/permission_denied", "ERR-CODE/known")
-def test_permission_denied(host: Host) -> None:
-    host.error(get(host, DENIED_TO_ALL), "permission_denied")
-
-
-@case("ERR-CODE/is_directory", "ERR-CODE/known")
-def test_is_directory(host: Host) -> None:
-    host.error(host.put("/", b"abc"), "is_directory", "directory")
-
-
-@case("ERR-CODE/not_regular_file", "ERR-CODE/known")
-def test_not_regular_file(host: Host) -> None:
-    host.error(get(host, "/"), "not_regular_file")
-
-
 @case("ERR-CODE/no_space", "ERR-CODE/known", needs="start witness")
 def test_no_space(host: Host) -> None:
     private = host.start(limits={resource.RLIMIT_FSIZE: (65_536, 65_536)})
     host.error(private.put(f"{host.scratch}/file", bytes(200_000)), "no_space")
-
-
-@case("ERR-CODE/size_mismatch", "ERR-CODE/known")
-def test_size_mismatch(host: Host) -> None:
-    host.error(upload(host, 3, (FRAME_DATA, b"ab"), (FRAME_EOF, b"")), "size_mismatch")
-    host.error(upload(host, 3, (FRAME_DATA, b"abcd")), "size_mismatch")
-
-
-@case("ERR-CODE/unexpected_frame", "ERR-CODE/known")
-def test_unexpected_frame(host: Host) -> None:
-    host.error(upload(host, 3, (FRAME_DATA, b"ab"), (FRAME_STDOUT, b"c")), "unexpected_frame")
 
 
 @case("ERR-CODE/io_error", "ERR-ERRNO/other", "ERR-CODE/known", needs="root witness")
@@ -176,11 +73,6 @@ def test_enoent_enotdir_eloop(host: Host, name: str) -> None:
     told(host, "not-found", get(host, f"{host.scratch}/{name}"), "not_found")
     if "/" in name:
         told(host, "not-found", host.put(f"{host.scratch}/{name}", b"abc"), "not_found")
-
-
-@case("ERR-ERRNO/permission", variant="eacces")
-def test_eacces(host: Host) -> None:
-    told(host, "permission", get(host, DENIED_TO_ALL), "permission_denied")
 
 
 @case("ERR-ERRNO/permission", variant="eacces-user", needs="start root witness")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from guestwire.cases import FOLDER, tables
+from guestwire.cases import all_cases
 from guestwire.judge import ledger
 from guestwire.judge.case import Case, case
 
@@ -56,16 +56,13 @@ def test_every_check_is_proved_by_a_case() -> None:
     assert sorted(wanted - proved) == []
 
 
-def test_every_table_of_payloads_is_sent() -> None:
-    """Each by the cases of the check that its name begins with; none is empty, and no payload stands in a table twice."""
-    named = {name: entries for path in FOLDER.glob("*.toml") for name, entries in tables(path.stem).items()}
-    sent: dict[str, str] = {}
-    for function in functions():
-        for mark in getattr(function, "pytestmark", []):
-            if mark.name == "parametrize" and mark.args[0] == "table":
-                sent |= {param.values[0][1]: function.guestwire_case.checks[0] for param in mark.args[1]}
-    assert sent == {name: name.partition(":")[0] for name in named}
-    assert [name for name, entries in named.items() if not entries or len(set(entries.values())) < len(entries)] == []
+def test_every_case_that_is_data_is_played() -> None:
+    """Under its own id; and none says the same thing twice."""
+    played = [f"{c.checks[0]}:{c.variant}".strip(":") for c in cases()]
+    assert [name for name in all_cases() if played.count(name) != 1] == []
+    for data in all_cases().values():
+        sent = [[step.raw() if step.kind == "send" else step for step in c.steps] for c in data.conversations]
+        assert [one for one in sent if sent.count(one) > 1] == [], data.id
 
 
 def test_what_is_pending_waits_for_an_issue() -> None:
