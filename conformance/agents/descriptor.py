@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive.connectable import LOCAL_TRANSPORTS, UsageError
+from guestwire.drive.connectable import LOCAL_TRANSPORTS, Timers, UsageError
 from guestwire.judge import ledger
 
 if sys.version_info >= (3, 11):
@@ -27,15 +27,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 PLACEHOLDERS = ("{listen}", "{here}")
 OPERATIONS = {"run": "RUN-", "put_file": "PUT-", "get_file": "GET-"}  # and how the clauses of each begin
 LINKS = ("home", "source", "documentation", "issues")
-
-
-@dataclass(frozen=True)
-class Timers:
-    """Seconds an agent waits before it gives a conversation up; the contract's defaults."""
-
-    request_timeout: float = 10.0
-    io_timeout: float = 60.0
-    linger_timeout: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,7 @@ class Descriptor:
     transports: tuple[str, ...] = LOCAL_TRANSPORTS
     operations: frozenset[str] = frozenset()  # lacked
     lacks: frozenset[str] = frozenset()  # ids of checks, those of lacked operations and clauses included
-    timers: Timers = Timers()
+    timers: Timers = field(default_factory=Timers)
     links: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -32,6 +32,15 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True)
+class Timers:
+    """Seconds an agent waits before it gives a conversation up; the contract's defaults."""
+
+    request_timeout: float = 10.0
+    io_timeout: float = 60.0
+    linger_timeout: float = 5.0
+
+
+@dataclass(frozen=True)
 class Connectable:
     """A parsed connectable. `transports` lists what it can be driven over; running ones have just their own kind."""
 
@@ -39,6 +48,7 @@ class Connectable:
     kind: str
     argv: tuple[str, ...] = ()  # {listen} in a word stands for what to listen on
     path: str = ""
+    host: str = ""
     cid: int = 0
     port: int = 0
     declared: Descriptor | None = None
@@ -59,6 +69,11 @@ class Connectable:
     def lacked_operations(self) -> frozenset[str]:
         """The operations it lacks, by its descriptor."""
         return frozenset() if self.declared is None else self.declared.operations
+
+    @property
+    def times(self) -> Timers:
+        """How long it waits, by its descriptor or the contract."""
+        return Timers() if self.declared is None else self.declared.timers
 
     @property
     def environment(self) -> dict[str, str]:
@@ -143,6 +158,14 @@ def parse(text: str) -> Connectable:
         return Connectable(text, kind, argv=(program, *words[1:]))
     if kind == "unix":
         return Connectable(text, kind, path=os.path.abspath(rest))
+    if kind == "tcp":
+        host, colon, port = rest.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not colon or not bare or (bare == host and ":" in host):
+            raise UsageError(f"{text!r} has no host and port; accepted: tcp:HOST:PORT, tcp:[IPv6]:PORT")
+        if not 0 < _number(port, "port", text) < 65_536:
+            raise UsageError(f"{text!r}: no port has the number {port}; accepted: 1 to 65535")
+        return Connectable(text, kind, host=bare, port=int(port))
     if kind == "vsock":
         cid, colon, port = rest.partition(":")
         if not colon:

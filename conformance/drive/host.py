@@ -12,7 +12,7 @@ from typing import Any
 
 from guestwire import protocol
 from guestwire.drive import server
-from guestwire.drive.connectable import Connectable
+from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
@@ -183,6 +183,11 @@ class Host:
         if self._scratch is None:
             self._scratch = self.witness.scratch()
         return self._scratch
+
+    @property
+    def times(self) -> Timers:
+        """What the agent's descriptor says of its times, else the contract's defaults."""
+        return self.row.connectable.times
 
     # ---- whole conversations
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from guestwire.drive import connectable, selection
-from guestwire.drive.connectable import TRANSPORTS, Connectable, UsageError
+from guestwire.drive.connectable import TRANSPORTS, Connectable, Timers, UsageError
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
 from guestwire.drive.selection import RESULT
 from guestwire.drive.session import Session
+from guestwire.drive.witness import NoWitness
 from guestwire.judge import expect
 from guestwire.judge.case import Case
 from guestwire.judge.ledger import LedgerError, check
@@ -165,6 +167,8 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
     """Whether the case does not exist in this row: the transport cannot have it, or the sanitizer's memory would be judged."""
     if case.transports and transport not in case.transports and agent.kind == "exec":
         return True
+    if ("running" in case.needs and agent.kind == "exec") or ("other-times" in case.needs and agent.times == Timers()):
+        return True
     cannot = ("server" in case.needs and transport == "fd-conn") or (
         "half-close" in case.needs and transport == "hybrid"
     )
@@ -173,12 +177,13 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
 
 def _identify(item: pytest.Function, case: Case) -> CaseResult:
     agent, transport, parts, checks = HOST_FUNCTIONS, "-", [case.variant], list(case.checks)
+    deadline = case.deadline
     if hasattr(item, "callspec"):
         identity = item.callspec.id
         if "host" in item.callspec.params:
             params: dict[str, Any] = item.callspec.params
             agent, transport = params["host"][0].label, params["host"][1]
-            checks = _judged(case, params["host"][0])
+            checks, deadline = _judged(case, params["host"][0]), _deadline(case, params["host"][0])
             chunking = params.get("chunking", "")
             row_id = f"{agent}@{transport}" + (f"={chunking}" if chunking else "")
             identity = identity.replace(row_id, "").strip("-")
@@ -186,7 +191,7 @@ def _identify(item: pytest.Function, case: Case) -> CaseResult:
         else:
             parts.append(identity)
     name = ":".join([case.checks[0], *filter(None, parts)])
-    return CaseResult(name, agent, transport, checks, deadline=case.deadline)
+    return CaseResult(name, agent, transport, checks, deadline=deadline)
 
 
 def _judged(case: Case, agent: Connectable) -> list[str]:
@@ -218,7 +223,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise LedgerError(f"two cases have the id {result.id}; see {item.nodeid}")
         seen.add((result.agent, result.id))
         item.stash[RESULT] = result
-        item.own_markers.append(_limit(case.deadline))
+        item.own_markers.append(_limit(result.deadline))
         kept.append(item)
     items[:] = selection.spread(config, selection.select(config, kept))
 
@@ -269,7 +274,9 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     if "root" in case.needs and os.geteuid() != 0:
         raise CouldNotRun("needs root (mounts, devices, other users): run it as root")
     row = request.config.stash[SESSION].row(agent, transport)
-    made = Host(row, case.deadline)
+    if "witness" in case.needs and isinstance(row.witness, NoWitness):
+        raise CouldNotRun(row.witness.why)
+    made = Host(row, request.node.stash[RESULT].deadline)
     made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
     yield made
@@ -285,6 +292,11 @@ def _check_running(case: Case, config: pytest.Config) -> None:
         raise CouldNotRun(f"needs {', '.join(sorted(missing))}: give the agent as exec:PATH")
     if "destructive" in case.needs and not config.getoption("destructive"):
         raise CouldNotRun("destructive: run with --destructive")
+
+
+def _deadline(case: Case, agent: Connectable) -> float:
+    """Seconds. Where a case waits out an agent's own times, they tell."""
+    return 30 + 1.5 * max(astuple(agent.times)) if "other-times" in case.needs else case.deadline
 
 
 @pytest.hookimpl(wrapper=True)

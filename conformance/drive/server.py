@@ -164,7 +164,7 @@ class Remote(Agent):
     def __init__(self, connectable: Connectable) -> None:
         self._to = connectable
         with self.connect() as sock:
-            if connectable.kind == "unix":
+            if connectable.kind == "unix" and hasattr(socket, "SO_PEERCRED"):
                 credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
                 self.pid = struct.unpack("3i", credentials)[0] or None
 
@@ -175,8 +175,14 @@ class Remote(Agent):
             raise CouldNotRun(f"no connection to {self._to.text}: {error}; is the agent running?") from None
 
     def _dial(self) -> socket.socket:
-        family = socket.AF_VSOCK if self._to.kind == "vsock" else socket.AF_UNIX
-        sock = socket.socket(family)
+        if self._to.kind == "tcp":
+            sock = socket.create_connection((self._to.host, self._to.port), START_TIMEOUT)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # cases send frames piece by piece
+            sock.settimeout(None)
+            return sock
+        if self._to.kind == "vsock" and not hasattr(socket, "AF_VSOCK"):
+            raise OSError("this platform has no vsock")
+        sock = socket.socket(socket.AF_VSOCK if self._to.kind == "vsock" else socket.AF_UNIX)
         sock.settimeout(START_TIMEOUT)
         try:
             if self._to.kind == "vsock":

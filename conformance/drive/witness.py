@@ -280,14 +280,14 @@ class NoWitness:
     """For an agent whose world cannot be seen."""
 
     def __init__(self, why: str) -> None:
-        self._why = why
+        self.why = f"no witness: {why}"
 
     def strays(self) -> list[Process]:
         """None that could be seen from here."""
         return []
 
     def __getattr__(self, name: str) -> Any:
-        raise CouldNotRun(f"no witness: {self._why}")
+        raise CouldNotRun(self.why)
 
 
 def shares_world(pid: int) -> bool:

@@ -23,6 +23,8 @@ NEEDS = (
     "witness",  # the agent's files and processes can be seen
     "destructive",  # fills, floods or signals the agent
     "half-close",  # the transport can shut down one direction: structurally absent on hybrid, where it reads as a hang-up
+    "running",  # an agent that runs already: absent where the harness starts it
+    "other-times",  # its descriptor declares times that are not the contract's; the case's deadline follows them
     "root",  # mounts, devices or other users
 )
 

@@ -21,9 +21,6 @@ class Outcome(str, Enum):
     COULD_NOT_RUN = "COULD-NOT-RUN"  # asked for, not possible here
 
 
-NOT_FAILED = (Outcome.PASS, Outcome.NOT_APPLICABLE, Outcome.COULD_NOT_RUN)
-
-
 class Violation(AssertionError):
     """The agent broke a check."""
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from guestwire.drive.conversation import Conversation, frame
 from guestwire.drive.host import Host, exit_code, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import Violation, expect, expect_equal
 from guestwire.protocol import FRAME_DATA, FRAME_EOF, FRAME_JSON
+from guestwire.suite.waiting import BIG, EARLY, LATE, Wait, readable, watch
 
-EARLY = 0.95  # the part of a timeout during which a case looks out for one that strikes too soon
-LATE = 2.0  # seconds that a loaded machine may add to a timeout
 PING = frame(FRAME_JSON, b'{"op":"ping"}')
 UPLOAD = [frame(FRAME_DATA, b"ab"), frame(FRAME_DATA, b"cdef")]
-BIG = 64 << 20  # bytes of a file that no socket takes at once
-
-
-def readable(conversations: list[Conversation], until: float) -> bool:
-    """Whether something, an end of stream too, can be read on one of them before that time."""
-    return bool(select.select([c.sock for c in conversations], [], [], max(until - time.monotonic(), 0))[0])
 
 
 def expect_open(ended: bool, start: float, limit: float) -> None:
@@ -247,37 +237,6 @@ def test_live_command_is_no_stall(host: Host) -> None:
 # ---- the defaults
 
 
-@dataclass
-class Wait:
-    """A default time being waited for. `gone` asks whether the agent has given up."""
-
-    check: str
-    limit: float
-    conversation: Conversation
-    gone: Callable[[], bool]
-    start: float
-    asked: bool = False
-
-    def over(self, host: Host) -> bool:
-        """Ask, from 95 % of the time on; record the verdict once there is one."""
-        passed = time.monotonic() - self.start
-        if passed < EARLY * self.limit:
-            return False
-        gone = self.gone()
-        if not gone and passed <= self.limit + LATE:
-            self.asked = True
-            return False
-        actual = f"{'closed' if gone else 'open'} after {passed:.1f} s"
-        host.should(
-            self.check,
-            gone and (self.asked or passed >= self.limit),
-            f"closed after {self.limit:g} s, at most {LATE:g} s late",
-            actual,
-        )
-        self.conversation.close()
-        return True
-
-
 @case(
     "CONV-STALL/upload-default",
     "CONV-STALL/download-default",
@@ -302,12 +261,10 @@ def test_default_times(host: Host) -> None:
     linger.recv_json()
     linger.end_of_stream()
     waits = [
-        Wait("CONV-IDLE/default", 10, idle, lambda: readable([idle], 0), start),
-        Wait("CONV-LINGER/default", 5, linger, linger.gone, start),
-        Wait("CONV-STALL/upload-default", 60, upload, lambda: readable([upload], 0), start),
-        Wait("CONV-STALL/download-default", 60, download, download.gone, start),
+        Wait(("CONV-IDLE/default",), 10, idle, lambda: readable([idle], 0), start),
+        Wait(("CONV-LINGER/default",), 5, linger, linger.gone, start),
+        Wait(("CONV-STALL/upload-default",), 60, upload, lambda: readable([upload], 0), start),
+        Wait(("CONV-STALL/download-default",), 60, download, download.gone, start),
     ]
-    while waits:
-        time.sleep(0.05)
-        waits = [wait for wait in waits if not wait.over(host)]
+    watch(host, waits)
     expect_equal(host.witness.info(f"{host.scratch}/upload"), None, "the target of the upload")

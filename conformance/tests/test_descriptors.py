@@ -114,7 +114,7 @@ def test_everything_in_a_descriptor(tmp_path: Path) -> None:
     assert found.environment == (("A", "b c"),)
     expected = {name for name in checks() if name.startswith("GET-")} | {"PING-ALWAYS", "RUN-EXIT/status"}
     assert found.lacks == expected
-    assert found.timers == descriptor.Timers(10, 3, 5)
+    assert found.timers == connectable.Timers(10, 3, 5)
     assert found.missing == f"no such program: {tmp_path}/agent (make)"
 
 
