@@ -78,8 +78,15 @@ def in_shard(identity: str, index: int, count: int) -> bool:
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
     """Only what the options ask for. Raises pytest.UsageError."""
+    kept = _wanted(config, items)
     if _SHARD in config.stash:
-        items = [item for item in items if in_shard(item.stash[RESULT].id, *config.stash[_SHARD])]
+        kept = [item for item in kept if in_shard(item.stash[RESULT].id, *config.stash[_SHARD])]
+        if not kept:
+            raise pytest.UsageError(f"no case falls into the shard {config.getoption('shard')}: choose fewer shards")
+    return kept
+
+
+def _wanted(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
     if FAILED in config.stash:
         failed = config.stash[FAILED]
         items = [item for item in items if (item.stash[RESULT].agent, item.stash[RESULT].id) in failed]

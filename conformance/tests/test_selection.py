@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from guestwire.drive.selection import in_shard
-from guestwire.tests.harness import MINI, TINY, Done, run, temporary
+from guestwire.tests.harness import CONFORM, MINI, TINY, Done, run, temporary
 
 
 @pytest.fixture
@@ -34,9 +35,17 @@ def test_every_case_is_in_one_shard() -> None:
 def test_shards_of_a_run(folder: Path) -> None:
     """Together they run every case once."""
     found = [list(mini(folder, f"--shard={index}/3").cases) for index in (1, 2, 3)]
-    assert sorted(sum(found, [])) == sorted([f"PING:{n}@unix" for n in (1, 2, 3)] + ["JSON-DUP/plain@unix"])
+    assert sorted(itertools.chain(*found)) == sorted([f"PING:{n}@unix" for n in (1, 2, 3)] + ["JSON-DUP/plain@unix"])
     assert all(found)
-    assert "no case falls into the shard 2/2" in mini(folder, "--shard=2/2").stderr
+
+
+def test_an_empty_shard(folder: Path) -> None:
+    """Of PING's few cases none falls into this one."""
+    done = run(
+        folder, *CONFORM, "run", f"exec:{TINY}", "--case=PING", "--transport=unix", "--jobs=1", "--shard=999/1000"
+    )
+    assert done.status == 2
+    assert "no case falls into the shard 999/1000: choose fewer shards" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "/", "-1/2", "1/2/3"])
