@@ -22,6 +22,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "explain",
     "list",
     "verify",
+    "mutants",
 )
 
 

@@ -65,13 +65,13 @@ def selection_words(options: argparse.Namespace) -> list[str]:
     return words + ([f"--shard={options.shard}"] if options.shard else [])
 
 
-def _pytest_options(options: argparse.Namespace) -> list[str]:
-    """The command line of the pytest run."""
+def base_options() -> list[str]:
+    """What every pytest run of the suite is started with."""
     words = [str(SUITE), f"--rootdir={SUITE.parent}", "--import-mode=importlib", "-q"]
     words += ["-p", "no:cacheprovider", "-p", "no:tmpdir"]  # nothing is written but below the run's own folder
     for name in ("hypothesispytest", "logging", "unraisableexception", "threadexception", "faulthandler"):
         words += ["-p", f"no:{name}"]  # what they offer is not used here, and each costs time in every case
-    words += [
+    return words + [
         "--capture=no",
         "--no-header",
         "--no-summary",
@@ -83,6 +83,11 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
         "-c",
         os.devnull,
     ]
+
+
+def _pytest_options(options: argparse.Namespace) -> list[str]:
+    """The command line of the pytest run."""
+    words = base_options()
     for name, values in (("agent", options.agents), ("transport", options.transport), ("clause", options.clause),
                          ("case", options.cases)):  # fmt: skip
         words += [f"--{name}={value}" for value in values]

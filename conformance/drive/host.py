@@ -56,13 +56,15 @@ class Row:
         return self._agent
 
     def _warm_up(self, agent: Agent) -> None:
+        """What an agent holds for good once it has worked. Whether it works is for the cases to judge, each its own part."""
         end = time.monotonic() + 10
         for request in WARM_UP:
             if request["op"] in self.connectable.lacked_operations:
                 continue
             conversation = Conversation(agent.connect(), lambda: end - time.monotonic())
-            conversation.send_json(request)
-            conversation.answer()
+            with contextlib.suppress(Violation), conversation.sock:
+                conversation.send_json(request)
+                conversation.answer()
         time.sleep(0.05)
         self._baseline = self.witness.counts(agent.pid)
 

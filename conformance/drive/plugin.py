@@ -63,6 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--restart", action="store_true", help="start a fresh agent for each case")
     group.addoption("--fail-fast", action="store_true", help="run nothing more once a case has failed")
     group.addoption("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
+    group.addoption("--selection", metavar="FILE", help="JSON: for each agent's label the ids, without transport, to run")
+    group.addoption("--deadline-factor", type=float, default=1.0, metavar="X", help="every case's deadline times X")
     group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
     group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     group.addoption("--results", default=None, metavar="FILE", help="write the report as JSON, here too")
@@ -276,7 +278,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     row = request.config.stash[SESSION].row(agent, transport)
     if "witness" in case.needs and isinstance(row.witness, NoWitness):
         raise CouldNotRun(row.witness.why)
-    made = Host(row, request.node.stash[RESULT].deadline)
+    made = Host(row, request.node.stash[RESULT].deadline * request.config.getoption("deadline_factor"))
     made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
     yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import time
@@ -30,7 +31,8 @@ def is_filtered(config: pytest.Config) -> bool:
 
 def is_narrowed(config: pytest.Config) -> bool:
     """The same, but for --shard: all shards together leave out nothing."""
-    return any(config.getoption(name) for name in ("case_ids", "clause", "transport", "keyword", "only_failed"))
+    names = ("case_ids", "clause", "transport", "keyword", "only_failed", "selection")
+    return any(config.getoption(name) for name in names)
 
 
 def check(config: pytest.Config) -> None:
@@ -87,6 +89,10 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]
 
 
 def _wanted(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    if config.getoption("selection"):
+        named = {label: set(ids) for label, ids in json.loads(Path(config.getoption("selection")).read_text()).items()}
+        results = ((item, item.stash[RESULT]) for item in items)
+        items = [item for item, result in results if result.case in named.get(result.agent, ())]
     if FAILED in config.stash:
         failed = config.stash[FAILED]
         items = [item for item in items if (item.stash[RESULT].agent, item.stash[RESULT].id) in failed]

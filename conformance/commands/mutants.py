@@ -1,0 +1,137 @@
+"""`conform mutants`: is every deliberately broken agent found out, by the cases that are said to find it?"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from guestwire.commands.run import base_options
+from guestwire.drive.connectable import UsageError
+from guestwire.judge.verdict import Exit
+from guestwire.mutants import audit, build, load, trial
+from guestwire.mutants.audit import Findings
+from guestwire.mutants.load import CatalogueError, Mutant
+from guestwire.mutants.trial import Known, Trial
+
+HELP = "judge deliberately broken agents: does the suite find each of them out?"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
+    parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="so many at once (default: 4 for each core)")
+    parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
+
+
+def main(options: argparse.Namespace) -> int:
+    if missing := build.possible():
+        raise UsageError(missing)
+    try:
+        mutants = _wanted(options.ids)
+        if options.list:
+            for mutant in mutants:
+                print(f"{mutant.id}: {mutant.why} [{', '.join(mutant.breaks)}]")
+            return Exit.GREEN
+        return _run(mutants, options)
+    except CatalogueError as error:
+        print(f"conform: {error}", file=sys.stderr)
+        return Exit.HARNESS_BUG
+    except KeyboardInterrupt:
+        print("interrupted: nothing was judged", file=sys.stderr)
+        return Exit.INTERRUPTED
+
+
+def _wanted(ids: list[str]) -> list[Mutant]:
+    mutants = load.catalogue()
+    for identity in ids:
+        if identity not in mutants:
+            raise UsageError(f"unknown mutant {identity!r}: `conform mutants --list` lists them")
+    return [mutants[identity] for identity in dict.fromkeys(ids)] if ids else list(mutants.values())
+
+
+def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    started = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="guestwire-"))
+    folder.chmod(0o755)
+    try:
+        exempt = load.exempt()
+        clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text())
+        cases = trial.collect(base_options(), clean)
+        trials = [Trial(mutant, trial.chosen(mutant, cases, options.full), {}) for mutant in mutants]
+        agents = {mutant.id: build.build(mutant, folder) for mutant in mutants}
+        jobs = options.jobs or 4 * (os.cpu_count() or 1)  # cases wait most of their time
+        done = _progress(console, len(trials))
+        trial.run(trials, base_options(), agents, folder, jobs, options.full, done)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    findings = Findings()
+    for one in trials:
+        audit.trial_findings(one, findings)
+    if not options.ids:
+        audit.coverage_findings(mutants, cases, exempt, findings)
+    _print(console, trials, findings)
+    _print_mode(console, trials, cases, options.full, bool(options.ids), time.monotonic() - started)
+    return Exit.GREEN if findings.green else Exit.RED
+
+
+def _progress(console: Console, total: int) -> trial.Callable[[Trial], None]:
+    """Says how far it is, on a terminal only."""
+    count = 0
+
+    def done(one: Trial) -> None:
+        nonlocal count
+        count += 1
+        if console.is_terminal:
+            console.print(f"{count}/{total} {one.mutant.id} {one.seconds:.1f} s", style="dim")
+
+    return done
+
+
+def _print(console: Console, trials: list[Trial], findings: Findings) -> None:
+    """The kill matrix: a row for each mutant with the cases that kill it."""
+    table = Table("mutant", "breaks", "cases", "fail", "killed by", box=None, pad_edge=False)
+    for one in trials:
+        killers = [load.plain(result.case) for result in audit.killers(one)]
+        failing = sum(bool(audit.failed(result)) for result in one.results.values())
+        shown = ", ".join(killers[:3]) + (f" and {len(killers) - 3} more" if len(killers) > 3 else "")
+        verdict = shown or "[red]survives[/]"
+        table.add_row(one.mutant.id, ", ".join(one.mutant.breaks), str(len(one.results)), str(failing), verdict)
+    console.print(table)
+    for title, lines in (
+        ("survivors", findings.survivors),
+        ("not as declared", findings.mismatches),
+        ("the catalogue", findings.coverage),
+    ):
+        if lines:
+            console.print(f"\n{title}:")
+            for line in lines:
+                console.print(f"  {line}", markup=False)
+
+
+def _print_mode(
+    console: Console, trials: list[Trial], cases: list[Known], full: bool, some: bool, seconds: float
+) -> None:
+    killed = sum(bool(audit.killers(one)) for one in trials)
+    if full:
+        ran = f"full: each met all {len(cases)} cases there are on {trial.TRANSPORT}"
+    else:
+        sample = trial.sample(cases)
+        ran = (
+            f"sampled: each met its declared cases ({trial.OF_A_PATTERN} of a pattern) and {len(sample)} of the {len(cases)} "
+            f"cases on {trial.TRANSPORT}, for each check the first that needs no agent of its own; --full runs all"
+        )
+    console.print(f"\n{ran}; deadlines times {trial.DEADLINE_FACTOR:g}")
+    if some:
+        console.print("some mutants only: whether every check and every case has its mutant was not judged")
+    console.print(f"{killed} of {len(trials)} mutants killed in {seconds:.0f} s")

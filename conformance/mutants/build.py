@@ -1,0 +1,80 @@
+"""A mutant's executable, built in a temporary folder from the oracle's or the C agent's source. The shipped ones stay clean."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from guestwire.mutants.load import CatalogueError, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+ORACLE = ROOT / "oracle/agent.py"
+BUILD_NEEDS = ("Makefile", "VERSION", "pyproject.toml", "setup.py", "agent", "ci", "conformance/bench")
+BUILD_TIMEOUT = 300.0  # seconds; the first of a run compiles everything
+
+
+def possible() -> str:
+    """What is missing for mutants of the oracle, "" for nothing."""
+    return "" if ORACLE.is_file() else f"no {ORACLE}: mutants are made from the oracle's source, in a checkout"
+
+
+def replaced(mutant: Mutant, text: str, replacements: tuple[tuple[str, str], ...], name: str) -> str:
+    """The text with all replacements made. Raises CatalogueError where an old text does not stand there exactly once."""
+    for old, new in replacements:
+        times = text.count(old)
+        if times != 1:
+            raise CatalogueError(f"mutant {mutant.id}: stands {times} times, not once, in {name}: {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+def oracle_connectable(folder: Path, label: str, text: str) -> str:
+    """The connectable of an oracle with this source, compiled: most of a start's time is compiling."""
+    source, compiled = folder / f"{label}.py", folder / f"{label}.pyc"
+    source.write_text(text)
+    try:
+        py_compile.compile(str(source), str(compiled), doraise=True)
+    except py_compile.PyCompileError as error:
+        raise CatalogueError(f"mutant {label}: {error.msg.strip()}") from None
+    python = os.path.realpath(sys.executable)  # behind the virtual environment's link: it starts faster
+    return f"exec:{shlex.quote(python)} -I -S {shlex.quote(str(compiled))}"
+
+
+def build(mutant: Mutant, folder: Path) -> str:
+    """The connectable of the mutant, made in `folder`. Raises CatalogueError."""
+    if mutant.source == "oracle":
+        pairs = tuple((old, new) for old, new in mutant.replace)
+        return oracle_connectable(folder, mutant.id, replaced(mutant, ORACLE.read_text(), pairs, "oracle/agent.py"))
+    return _build_agent(mutant, folder)
+
+
+def _build_agent(mutant: Mutant, folder: Path) -> str:
+    """The C agent, patched. One tree serves all of these mutants one after the other, so that each compiles only its own change."""
+    tree = folder / "tree"
+    if not tree.exists():
+        for name in BUILD_NEEDS:
+            target = tree / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, target)
+        for name in (".venv", ".cache"):
+            (tree / name).symlink_to(ROOT / name)
+    texts = {name: (ROOT / name).read_text() for name, _, _ in mutant.replace}
+    for name, text in texts.items():
+        pairs = tuple((old, new) for file, old, new in mutant.replace if file == name)
+        (tree / name).write_text(replaced(mutant, text, pairs, name))
+    binary = tree / "build/smolvm-guest-agent"
+    command = ("make", "-s", "-C", str(tree), "agent", "AGENT_SIZE_MAX=200000")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=BUILD_TIMEOUT, check=False)
+    for name, text in texts.items():
+        (tree / name).write_text(text)
+    if done.returncode != 0:
+        raise CatalogueError(f"mutant {mutant.id} does not build: {done.stderr.strip()[-400:]}")
+    result = folder / f"{mutant.id}.agent"
+    shutil.copy2(binary, result)
+    return f"exec:{shlex.quote(str(result))}"
