@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -85,7 +86,7 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
     return Exit.GREEN if findings.green else Exit.RED
 
 
-def _progress(console: Console, total: int) -> trial.Callable[[Trial], None]:
+def _progress(console: Console, total: int) -> Callable[[Trial], None]:
     """Says how far it is, on a terminal only."""
     count = 0
 

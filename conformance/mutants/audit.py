@@ -96,9 +96,7 @@ def _soft(result: CaseResult) -> tuple[str, str]:
     return f"{check}: {expected}", actual
 
 
-def coverage_findings(
-    mutants: Sequence[Mutant], cases: Sequence[Known], exempt: Exempt, findings: Findings
-) -> None:
+def coverage_findings(mutants: Sequence[Mutant], cases: Sequence[Known], exempt: Exempt, findings: Findings) -> None:
     """Judge the catalogue as a whole: every check, every case, no two mutants alike."""
     names = [case.case for case in cases if case.first_chunking]
     kill_sets = {m.id: frozenset(c for f in declared((*m.kills, *m.also), names).values() for c in f) for m in mutants}
@@ -124,9 +122,7 @@ def coverage_findings(
 def _idle(names: Iterable[str], killing: frozenset[str], excused: dict[str, str]) -> list[str]:
     """Cases that kill nothing and are not excused; excuses that are not needed."""
     idle = [name for name in names if name not in killing]
-    found = [
-        f"kills no mutant: {plain(name)}" for name in idle if not any(matches(excuse, name) for excuse in excused)
-    ]
+    found = [f"kills no mutant: {plain(name)}" for name in idle if not any(matches(excuse, name) for excuse in excused)]
     found += [
         f"the excuse for {excuse} excuses no case"
         for excuse in excused

@@ -54,7 +54,7 @@ def build(mutant: Mutant, folder: Path) -> str:
 
 
 def _build_agent(mutant: Mutant, folder: Path) -> str:
-    """The C agent, patched. One tree serves all of these mutants one after the other, so that each compiles only its own change."""
+    """The C agent, patched. One tree serves all, so that each compiles only its change."""
     tree = folder / "tree"
     if not tree.exists():
         for name in BUILD_NEEDS:

@@ -20,8 +20,8 @@ import pytest
 
 from guestwire.drive import connectable
 from guestwire.drive.conversation import CHUNKINGS
-from guestwire.drive.selection import RESULT
 from guestwire.drive.process import kill_tree
+from guestwire.drive.selection import RESULT
 from guestwire.judge.outcome import CaseResult
 from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
 from guestwire.report import document
