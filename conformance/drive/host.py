@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from guestwire import protocol
-from guestwire.drive import server
+from guestwire.drive import footprint, server
 from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import Answer, Conversation
+from guestwire.drive.footprint import Footprint
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
 from guestwire.judge.outcome import Crash, Violation, expect, expect_equal, short
@@ -28,6 +29,12 @@ ENVIRONMENT: dict[str, str | bytes] = {
 }
 ERROR_CODES: tuple[str, ...] = tuple(generate.load()["text"]["codes"])
 WARM_UP = ({"op": "ping"}, {"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"})
+SETTLED = {
+    "SRV-SURVIVE/leaks": "no more descriptors, threads and children than before the case",
+    "SRV-SURVIVE/settings": "working directory, umask and signals as before the case",
+    "SRV-SURVIVE/memory": f"at most {footprint.MEMORY_GROWTH} bytes more than after warm-up",
+    "SRV-SURVIVE/files": "files that no request named as before the case",
+}
 SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
 
 
@@ -40,7 +47,10 @@ class Row:
         self.witness = witness
         self.folder = folder
         self._agent: Agent | None = None
-        self._baseline: tuple[int, int, int] | None = None
+        self._baseline: Footprint | None = None
+        self._pid: int | None = None
+        self._watched: tuple[str, ...] = ()
+        self._judges_memory = not connectable.sanitized
 
     def spec(self, *options: str, **conditions: Any) -> StartSpec:
         """How this row's agent is started: with a plain environment, so that the harness's own shows in no verdict."""
@@ -50,10 +60,24 @@ class Row:
     def agent(self) -> Agent:
         """The shared agent, started and warmed up if it is not there."""
         if self._agent is None:
-            self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(), self.folder)
-            if self._agent.pid is not None:
+            home = self._home()
+            self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(env=home), self.folder)
+            self._pid = self._agent.pid  # none on fd-conn, where each conversation has its own, which has ended by then
+            if self._pid is not None:
                 self._warm_up(self._agent)
+            if self._pid is not None or home:
+                self._watched += self._agent.folders
+                self._baseline = self.witness.footprint(self._pid, self._watched)
         return self._agent
+
+    def _home(self) -> dict[str, str | bytes]:
+        """A directory of the row's own as HOME and TMPDIR, unless the agent's descriptor has others for it."""
+        if self.connectable.kind != "exec":
+            return {}
+        path = self.witness.home()
+        self._watched = (path,)
+        names = {"HOME", "TMPDIR"} - set(self.connectable.environment)
+        return dict.fromkeys(names, path)
 
     def _warm_up(self, agent: Agent) -> None:
         """What an agent holds for good once it has worked. Whether it works is for the cases to judge, each its own part."""
@@ -66,27 +90,21 @@ class Row:
                 conversation.send_json(request)
                 conversation.answer()
         time.sleep(0.05)
-        self._baseline = self.witness.counts(agent.pid)
 
-    def settled(self) -> str:
-        """Wait until the shared agent holds no more than after warm-up. Return: what it still holds, "" for nothing."""
+    def settled(self) -> dict[str, str]:
+        """Wait until the shared agent holds no more than after warm-up and is set as it was then. Return: what it still holds
+        or has changed, by the check that this breaks."""
         if self._agent is None or self._baseline is None:
-            return ""
+            return {}
         end = time.monotonic() + SETTLE_TIMEOUT
         pause = 0.002
         while True:
-            now = self.witness.counts(self._agent.pid)
+            now = self.witness.footprint(self._pid, self._watched)
             if now is None:
-                return ""  # check_alive() tells
-            if now[0] <= self._baseline[0] and now[1] <= self._baseline[1] and now[2] == 0:
-                return ""
-            if time.monotonic() > end:
-                names = ("descriptors", "threads", "children")
-                return ", ".join(
-                    f"{n} {name} ({b} after warm-up)"
-                    for name, n, b in zip(names, now, self._baseline, strict=True)
-                    if n > b
-                )
+                return {}  # check_alive() tells
+            told = footprint.differences(self._baseline, now, self._judges_memory)
+            if not told or time.monotonic() > end:
+                return told
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
 
@@ -99,7 +117,10 @@ class Row:
         """Kill the shared agent; the next case gets a fresh one."""
         if self._agent is not None:
             self._agent.stop()
+        for folder in self._watched[:1]:
+            self.witness.drop(folder)
         self._agent = self._baseline = None
+        self._watched = ()
 
 
 class Host:
@@ -261,9 +282,11 @@ class Host:
         """Wait until the shared agent has done with every conversation that has ended. Raises Crash, or Violation for an agent
         that still holds something of them."""
         self.row.check_alive()
-        held = self.row.settled()
-        self.should("SRV-SURVIVE/leaks", not held, "no more descriptors, threads and children than before", held)
-        expect(not held, "no more descriptors, threads and children than before the case", held)
+        told = self.row.settled()
+        for check, what in told.items():
+            self.should(check, False, SETTLED[check], what)
+        for check, what in told.items():
+            expect(False, SETTLED[check], what)
         self.row.check_alive()
 
     def finish(self) -> None:

@@ -30,6 +30,7 @@ class Agent(ABC):
     """What a case's connections reach. `pid` is the agent's in the witness's world, None where it is not known."""
 
     pid: int | None = None
+    folders: tuple[str, ...] = ()  # directories that are there for its sake alone
 
     @abstractmethod
     def connect(self) -> socket.socket:
@@ -56,6 +57,7 @@ class Server(Agent):
         self._witness = witness
         self._folder = Path(tempfile.mkdtemp(dir=folder))
         self._folder.chmod(0o755)
+        self.folders = (str(self._folder),)
         self.path = str(self._folder / "agent.sock")
         if transport == "fd-listen":
             with socket.socket(socket.AF_UNIX) as listener:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import process, special
+from guestwire.drive import footprint, process, special
+from guestwire.drive.footprint import Footprint
 from guestwire.drive.process import Process, Started, StartSpec, Stats
 from guestwire.judge.outcome import CouldNotRun
 
@@ -57,14 +58,24 @@ class Witness(special.SpecialFiles):
         self._folder = Path(tempfile.mkdtemp(prefix="witness-", dir=folder))
         self._mounts: list[AnyPath] = []
         self._adopted: set[int] = set()
+        self._known: set[str] = (
+            set()
+        )  # names in the folder; an agent has no business with it but in scratch directories
 
     # ---- files
 
     def scratch(self) -> str:
         """A new empty directory, mode 0755, gone when the session ends or drop() is called."""
         path = tempfile.mkdtemp(dir=self._folder)
+        self._known.add(os.path.basename(path))
         self._folder.chmod(0o755)  # unprivileged agents must get through
         os.chmod(path, 0o755)
+        return path
+
+    def home(self) -> str:
+        """The directory for an agent's HOME and TMPDIR. One file stands there that has to stay as it is."""
+        path = self.scratch()
+        self.write(f"{path}/bystander", b"nobody's business\n", 0o640)
         return path
 
     def drop(self, path: AnyPath) -> None:
@@ -222,6 +233,17 @@ class Witness(special.SpecialFiles):
         """(descriptors, threads, children), None when it is gone."""
         return process.counts(pid)
 
+    def footprint(self, pid: int | None, watched: tuple[str, ...]) -> Footprint | None:
+        """What an agent holds, how it is set, and the files that it has no business with: all in the watched directories,
+        what nobody here made beside the scratch directories, and put_file's temporary files in its working directory. None
+        when it is gone; without a pid of files alone."""
+        files = footprint.entries(str(self._folder), known=self._known)
+        if pid is not None:
+            files |= footprint.entries(f"/proc/{pid}/cwd", PUT_PREFIX)
+        for folder in watched:
+            files |= footprint.entries(folder)
+        return footprint.take(pid, files)
+
     def proc(self, pid: int, name: str) -> bytes:
         """The content of /proc/PID/NAME."""
         return Path(f"/proc/{pid}/{name}").read_bytes()
@@ -242,7 +264,11 @@ class Witness(special.SpecialFiles):
 
     def start(self, spec: StartSpec) -> int:
         """Start an agent; its pid. Raises OSError when it cannot be started."""
-        started = Started(spec, self._folder / f"stderr-{len(self._agents)}-{time.monotonic_ns()}")
+        stderr = f"stderr-{len(self._agents)}-{time.monotonic_ns()}"
+        self._known.add(stderr)
+        if spec.uid is not None:
+            self._known.update(os.path.basename(word) for word in spec.argv)  # see _reachable()
+        started = Started(spec, self._folder / stderr)
         self._agents[started.pid] = started
         return started.pid
 

@@ -149,7 +149,7 @@ def test_large_size_sent(host: Host, size: int) -> None:
     kind, payload = conversation.recv_frame(what="the header of the response")
     conversation.close()
     expect_equal(integer(Answer([(kind, payload)]), "size"), str(size), "size")
-    wait_for(lambda: host.row.settled() == "", 5, "the file closed by the agent")
+    wait_for(lambda: not host.row.settled(), 5, "the file closed by the agent")
 
 
 # ---- JSON-UNKNOWN

@@ -27,11 +27,26 @@ BROKEN = {
         "                data = data[os.write(self.file, data) :]\n",
         "                data = data[os.pwrite(self.file, data, 0) :]\n",
     ),
+    "umask": (
+        "            os.fchmod(self.file, mode)\n",
+        "            os.umask(0o77)\n            os.fchmod(self.file, mode)\n",
+    ),
+    "working-directory": (
+        "            parent, leaf = os.path.split(path)\n",
+        "            parent, leaf = os.path.split(path)\n            os.chdir(parent)\n",
+    ),
+    "file-beside": (  # a log of its own where it has no business
+        "    file = open_regular(request.path)\n",
+        "    file = open_regular(request.path)\n    os.close(os.open(os.environ['TMPDIR'] + '/log', os.O_CREAT | os.O_WRONLY))\n",
+    ),
 }
 RED = {
     "ends-ok": ("PUT-CLEAN/cut:half-close:put-frames", "FAIL", "half-closed after"),
     "third-byte-ends-it": ("SRV-SURVIVE/cut:ping", "CRASH", "the agent lives"),
     "pieces-overwrite": ("FRAME-SEGMENT/transcript:in-two:put", "FAIL", "split after"),
+    "umask": ("SRV-SURVIVE/settings:put", "FAIL", "umask"),
+    "working-directory": ("SRV-SURVIVE/settings:put", "FAIL", "working directory"),
+    "file-beside": ("SRV-SURVIVE/files:fresh", "FAIL", "names in HOME"),
 }
 
 
