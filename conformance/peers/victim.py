@@ -2,7 +2,7 @@
 
     python -m guestwire.peers.victim DESCRIPTOR CALL TIMEOUT
 
-prints one JSON object: `outcome`, the exception's kind or "returned"; `seconds`; `grown`, by how many bytes its resident memory
+prints one JSON object: `outcome`, the exception's kind or "returned"; `seconds` of CPU; `grown`, by how many bytes its resident memory
 was at most larger than before the call.
 """
 
@@ -25,7 +25,7 @@ _ADDRESS_SPACE = 2 << 30  # a host function that falls for it must not take the 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a call came to."""
+    """What a call came to. `seconds` are of CPU: other processes' load is not the host function's."""
 
     outcome: str
     seconds: float
@@ -52,14 +52,14 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before, _ = _resident()
-    start = time.monotonic()
+    start = time.process_time()
     outcome = "returned"
     try:
         _call(sock, sys.argv[2], float(sys.argv[3]))
     except Exception as error:
         kinds = (ValueError, TimeoutError, ConnectionError)
         outcome = next((kind.__name__ for kind in kinds if isinstance(error, kind)), type(error).__name__)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     _, most = _resident()
     print(json.dumps({"outcome": outcome, "seconds": seconds, "grown": most - before}))
 

@@ -282,7 +282,7 @@ def test_file_that_is_removed(host: Host) -> None:
 # ---- GET-LARGE
 
 
-@case("GET-LARGE/over-4g", needs="witness root", transports=("unix",), deadline=60)
+@case("GET-LARGE/over-4g", needs="witness root", transports=("unix",), deadline=180)
 def test_file_over_4_gib(host: Host) -> None:
     """Sparse, on a tmpfs that could not hold it; its last bytes have to come last."""
     folder, size, marker = f"{host.scratch}/large", 2**32 + 100_000, b"the last bytes"

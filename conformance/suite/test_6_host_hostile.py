@@ -112,16 +112,16 @@ COSTLY: dict[str, tuple[str, Scene, str, int]] = {  # call, scene, outcome, byte
 }
 
 
-@case("HOST-HOSTILE/memory", "HOST-CAP/receive", "HOST-JSON/limits", deadline=40)
+@case("HOST-HOSTILE/memory", "HOST-CAP/receive", "HOST-JSON/limits", deadline=90)
 @pytest.mark.parametrize("name", COSTLY)
 def test_memory(name: str) -> None:
     """Measured in a process of its own. Beyond what has arrived, a call costs a multiple of a control payload at most."""
     call, scene, outcome, most = COSTLY[name]
     with facing(scene) as sock:
-        cost = measure(sock, call, 0.5 if outcome == "TimeoutError" else 10)
+        cost = measure(sock, call, 0.5 if outcome == "TimeoutError" else 60)
     expect_equal(cost.outcome, outcome, "outcome")
     expect(cost.grown < most, f"less than {most // MIB} MiB", f"{cost.grown / MIB:.1f} MiB")
-    expect(cost.seconds < 5, "an end within 5 s", f"{cost.seconds:.1f} s")
+    expect(cost.seconds < 5, "less than 5 s of CPU", f"{cost.seconds:.1f} s")
 
 
 @case("HOST-HOSTILE/memory", variant="crumbs", deadline=60)
