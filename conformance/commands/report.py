@@ -6,19 +6,28 @@ import argparse
 from pathlib import Path
 
 from guestwire.drive.connectable import UsageError
-from guestwire.report import document, folder, junit
+from guestwire.report import document, folder, junit, page
 
 HELP = "check a report, and write it in other forms"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("report", type=Path, metavar="REPORT", help="report.json of an earlier run")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one HTML page")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
+    parser.add_argument(
+        "--history", type=Path, nargs="+", default=[], metavar="REPORT", help="earlier reports, for the page's trend"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
     """Exit status: that of the run it reports."""
     report = document.load(options.report)
+    if options.history and not options.html:
+        raise UsageError("--history is of the page: say where with --html FILE")
+    earlier = [document.load(path) for path in options.history]
+    if options.html:
+        _write(options.html, page.render(report, options.report.parent, earlier))
     if options.junit:
         _write(options.junit, junit.xml(report))
     footer = report["footer"]

@@ -43,6 +43,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=folder.DEFAULT,
         help="where the report goes, as report.json, junit.xml and report.html (default: %(default)s)",
     )
+    parser.add_argument(
+        "--history",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="REPORT",
+        help="earlier reports, for the page's trend",
+    )
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +109,7 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
         words.append(f"--only-failed={os.path.join(options.report_dir, folder.REPORT)}")
     words.append(f"--report-dir={os.path.abspath(options.report_dir)}")
     words += [f"--sweep={options.sweep}"]
+    words += [f"--history={os.path.abspath(name)}" for name in options.history]
     if options.results:
         words.append(f"--results={options.results}")
     running = any(connectable.parse(text).kind != "exec" for text in options.agents)

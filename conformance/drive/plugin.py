@@ -68,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
     group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     group.addoption("--results", default=None, metavar="FILE", help="write the report as JSON, here too")
+    group.addoption("--history", action="append", default=[], metavar="REPORT", help="an earlier report, for the trend")
     group.addoption("--report-dir", default=None, metavar="DIR", help="write the report in all its forms")
     group.addoption("--sweep", choices=("some", "full"), default="some", help="full: every cut on every transport")
 

@@ -42,10 +42,12 @@ class Collector:
         self._results: list[CaseResult] = []
         self._expected = 0
         self._errors: dict[str, str] = {}
+        self._earlier: list[document.Document] = []
         self._report_dir = Path(config.getoption("report_dir")) if config.getoption("report_dir") else None
 
     def claim(self) -> None:
         """Before any case: the report's folder is there and ours. Raises UsageError."""
+        self._earlier = [document.load(Path(name)) for name in self._config.getoption("history")]
         if self._report_dir is not None:
             folder.claim(self._report_dir)
 
@@ -109,7 +111,7 @@ class Collector:
             return
         try:
             if self._report_dir is not None:
-                folder.fill(self._report_dir, report)
+                folder.fill(self._report_dir, report, self._earlier)
             if self._config.getoption("results"):
                 folder.write(Path(self._config.getoption("results")), document.dump(report))
             if github.here():

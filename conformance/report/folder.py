@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from guestwire.drive.connectable import UsageError
-from guestwire.report import document, junit
+from guestwire.report import document, junit, page
 
 DEFAULT = "guestwire-report"
 REPORT = "report.json"
@@ -30,10 +31,11 @@ def claim(folder: Path) -> None:
         raise UsageError(f"no report can be written to {folder}: {error.strerror}") from None
 
 
-def fill(folder: Path, report: document.Document) -> None:
+def fill(folder: Path, report: document.Document, earlier: Sequence[document.Document] = ()) -> None:
     """Write every form of the report. Raises OSError."""
     write(folder / REPORT, document.dump(report))
     write(folder / "junit.xml", junit.xml(report))
+    write(folder / "report.html", page.render(report, folder, earlier))
 
 
 def _ours(report: Path) -> bool:

@@ -173,6 +173,20 @@ def test_run_writes_its_report(tmp_path: Path) -> None:
     assert (agent["label"], agent["agent_version"], len(agent["sha256"])) == ("tiny.py", "0", 64)
 
 
+def test_history_may_be_the_report_that_is_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "report"
+    words = ("run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1", f"--report-dir={place}")
+    folder.claim(place)
+    folder.fill(place, report())
+    with temporary() as scratch:
+        assert run(scratch, *CONFORM, *words, "--history", str(place / "report.json"), judging=False).status == 3
+        assert (place / "report.html").read_text().count('"started"') == 2
+        (place / "report.json").write_text(document.unfinished())
+        done = run(scratch, *CONFORM, *words, "--history", str(place / "report.json"), judging=False)
+    assert (done.status, done.stdout.strip(), len(done.stderr.strip().splitlines())) == (2, "", 1)
+    assert "has no footer" in done.stderr
+
+
 def test_agent_without_a_pong_has_no_version() -> None:
     with temporary() as scratch:
         done = run(scratch, *MINI, "--agent", f"exec:{TINY} --ok", "--transport=unix", "-k=ping")

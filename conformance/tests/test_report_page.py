@@ -1,0 +1,245 @@
+"""report.html in a real browser: it opens, filters, shows a failure's frames, and everybody can use it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from guestwire import cli
+from guestwire.judge.ledger import checks
+from guestwire.judge.outcome import Outcome
+from guestwire.judge.verdict import Exit
+from guestwire.report import document, folder, page, safe
+from guestwire.report.timeline import Budget, conversations
+from guestwire.tests.browser import NARROW, WIDE, ColorScheme, chromium, opened, violations
+from guestwire.tests.reports import NASTY, cases, head, report
+
+EVIDENCE = "evidence/oracle/FRAME"
+
+
+def transcript() -> dict[str, Any]:
+    """As evidence holds it."""
+    request = b'{"op":"ping"}'
+    frame = {"what": "frame", "frames": 1}
+    sent = frame | {"at": 0.001, "from": "host", "type": 1, "name": "JSON", "length": 13, "got": 13}
+    came = frame | {"at": 0.002, "from": "agent", "type": 2, "name": "STDOUT", "length": 70_000, "got": 65_536}
+    events = [
+        sent | {"text": request.decode(), "payload": base64.b64encode(request).decode()},
+        came | {"payload": base64.b64encode(bytes(range(256)) * 64).decode()},
+        {"at": 0.003, "from": "agent", "what": "end of stream"},
+    ]
+    return {"conversations": [{"label": "warm-up", "events": events[:1]}, {"label": "", "events": events}]}
+
+
+def written(place: Path) -> document.Document:
+    """A report with 600 cases, one failure with evidence, and one earlier report."""
+    made = cases(600)
+    made[40].outcome, made[40].expected, made[40].actual = Outcome.TIMEOUT.value, "an end", "none within 5 s"
+    made[41].broken = {"ERR-CODE/known": ["a known code", "teapot"]}
+    composed = document.compose(head(), made, Exit.RED)
+    composed["cases"][2]["evidence"] = EVIDENCE
+    composed["footer"]["digest"] = document.digest(composed["cases"])
+    earlier = document.compose(head(started="2026-11-20T12:00:00Z"), cases(590), Exit.PARTIAL)
+    (place / EVIDENCE).mkdir(parents=True)
+    (place / EVIDENCE / "transcript.json").write_text(json.dumps(transcript()))
+    folder.fill(place, composed, [earlier])
+    return composed
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report's folder."""
+    made = tmp_path_factory.mktemp("report")
+    written(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+def shown(opened_page: Page) -> str:
+    return opened_page.locator("#shown").inner_text()
+
+
+def test_open_filter_and_open_a_failure(browser: Browser, place: Path) -> None:
+    with opened(browser, (place / "report.html").as_uri()) as view:
+        assert view.locator("#verdict").inner_text() == "red"
+        assert shown(view) == "600 cases of 600, 3 failures"
+        view.locator("[name=agent]").select_option("oracle")
+        view.locator("[name=transport]").select_option("unix")
+        expect(view.locator("#shown")).to_have_text("150 cases of 600, 1 failure")
+        assert view.locator("thead th.agent").all_inner_texts() == ["oracle", "unix"]
+        failure = view.locator("#failures .case")
+        failure.locator("summary").first.click()
+        assert safe.printable(NASTY) in failure.locator(".pair dd").nth(1).inner_text()
+        frames = failure.locator("ol.timeline").nth(1).locator("li")
+        assert [text.splitlines()[:2] for text in frames.all_inner_texts()] == [
+            ["0.0010 s", "host → agent JSON, 13 bytes"],
+            ["0.0020 s", "agent → host STDOUT, 70,000 bytes, of which 65,536 came"],
+            ["0.0030 s", "agent → host end of stream"],
+        ]
+        assert frames.nth(0).locator("pre").inner_text() == '{"op":"ping"}'
+        assert frames.nth(1).locator("pre").inner_text().splitlines()[2].split()[:3] == ["0020", "20", "21"]
+        assert "65,280 bytes more" in frames.nth(1).inner_text()
+        view.get_by_role("button", name="Clear").click()
+        expect(view.locator("#shown")).to_have_text("600 cases of 600, 3 failures")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("outcome", "TIMEOUT", "1 case of 600, 1 failure"),
+        ("outcome", "bad", "3 cases of 600, 3 failures"),
+        ("outcome", "COULD-NOT-RUN", "1 case of 600, 0 failures"),
+        ("outcome", "good", "596 cases of 600, 0 failures"),
+        ("text", "teapot", "1 case of 600, 1 failure"),
+        ("text", "  WITHIN none 5 ", "1 case of 600, 1 failure"),
+        ("text", "nothing like that", "0 cases of 600, 0 failures"),
+    ],
+)
+def test_filters(browser: Browser, place: Path, name: str, value: str, says: str) -> None:
+    with opened(browser, (place / "report.html").as_uri()) as view:
+        field = view.locator(f"[name={name}]")
+        if name == "text":
+            field.fill(value)
+        else:
+            field.select_option(value)
+        expect(view.locator("#shown")).to_have_text(says)
+
+
+def test_levels(browser: Browser, place: Path) -> None:
+    levels = [checks()[case.checks[0]].level for case in cases(600)]
+    with opened(browser, (place / "report.html").as_uri()) as view:
+        for level, broken in (("MUST", 0), ("SHOULD", 1)):  # a case that is MUST broke a SHOULD
+            view.locator("[name=level]").select_option(level)
+            expect(view.locator("#shown")).to_contain_text(f"{levels.count(level) + broken} cases of 600")
+
+
+def test_keyboard(browser: Browser, place: Path) -> None:
+    """The matrix is one stop of Tab; arrows walk in it; Enter opens a cell and Escape closes it, back at the cell."""
+    with opened(browser, (place / "report.html").as_uri()) as view:
+        assert view.locator("td button[tabindex='0']").count() == 1
+        view.locator("td button[tabindex='0']").focus()
+        focused = "document.activeElement.getAttribute('aria-label')"
+        start = view.evaluate(focused)
+        assert start.startswith("FRAME-TYPES, agent unix: ")
+        for key in ("ArrowRight", "ArrowDown", "ArrowUp", "ArrowRight"):
+            view.keyboard.press(key)
+        here = view.evaluate(focused)
+        assert here.startswith("FRAME-TYPES, oracle unix: ✗ 1/")
+        view.keyboard.press("Enter")
+        dialog = view.locator("dialog")
+        assert dialog.get_attribute("open") is not None
+        assert dialog.locator("h2").inner_text() == "FRAME-TYPES: oracle over unix"
+        summary = dialog.locator("summary").first
+        summary.focus()
+        view.keyboard.press("Enter")
+        expect(dialog.locator(".pair").first).to_be_visible()
+        view.keyboard.press("Escape")
+        expect(dialog).not_to_be_visible()
+        assert view.evaluate(focused) == here
+        view.keyboard.press("End")
+        assert view.evaluate(focused) != here
+
+
+def test_trend(browser: Browser, place: Path) -> None:
+    with opened(browser, (place / "report.html").as_uri()) as view:
+        runs = view.locator("#runs li")
+        assert [text.split()[:3] for text in runs.all_inner_texts()] == [
+            ["2026-11-20", "12:00:00", "partial"], ["2026-11-21", "12:00:00", "red"],
+        ]  # fmt: skip
+        assert [text.strip() for text in view.locator("#changes summary").all_inner_texts()] == [
+            "Fail since the last run: 2", "New cases: 10",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", NARROW), ("dark", WIDE)], ids=["light-narrow", "dark-wide"])
+def test_for_everybody(browser: Browser, place: Path, scheme: ColorScheme, size: ViewportSize) -> None:
+    """Whatever is unfolded: no horizontal scrolling, and axe-core finds nothing serious."""
+    with opened(browser, (place / "report.html").as_uri(), scheme, size) as view:
+        view.locator("[name=text]").fill("frame-")  # axe-core takes seconds for the whole matrix
+        expect(view.locator("#shown")).to_contain_text("3 failures")
+        view.locator("#about summary").click()
+        view.locator("#failures .case > summary", has_text="FAIL").first.click()
+        view.locator("#failures details details summary").click()
+        colour = view.evaluate("getComputedStyle(document.body).backgroundColor").removeprefix("rgb(").split(",")[0]
+        assert (int(colour) < 60) == (scheme == "dark")
+        wide = "document.documentElement.scrollWidth"
+        assert view.evaluate(wide) <= size["width"]
+        assert violations(view) == []
+        view.locator("td button.bad").first.click()
+        view.locator("dialog summary").first.click()
+        assert view.evaluate(wide) <= size["width"]
+        assert view.locator("dialog").evaluate("box => box.scrollWidth - box.clientWidth") == 0
+        assert violations(view, "dialog") == []
+
+
+def test_large_report_stays_fast_and_small(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page.render(report(8_000)), encoding="utf-8")
+    assert path.stat().st_size < 1_000_000
+    began = time.monotonic()
+    with opened(browser, path.as_uri()) as view:
+        assert shown(view).startswith("8,000 cases of 8,000")
+    assert time.monotonic() - began < 6
+
+
+# ---- without a browser
+
+
+def test_one_file_that_asks_for_nothing(place: Path) -> None:
+    text = (place / "report.html").read_text(encoding="utf-8")
+    for mark in ("http:", "https:", '<link rel="stylesheet', "<script src", "@import", "url("):
+        assert mark not in text
+    assert text.count("</script>") == 2  # nothing that an agent says ends one
+
+
+def test_transcripts_have_a_budget(place: Path) -> None:
+    budget = Budget(1)
+    assert conversations(place, EVIDENCE, budget)
+    assert conversations(place, EVIDENCE, budget) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"conversations": [{}]}', '{"conversations": [{"label": "", "events": [{}]}]}']
+)
+def test_damaged_transcript(tmp_path: Path, content: str) -> None:
+    """Is left out: the page still has what was expected and what came."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence/transcript.json").write_text(content)
+    assert conversations(tmp_path, "evidence", Budget()) == []
+
+
+def test_evidence_elsewhere_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "transcript.json").write_text(json.dumps(transcript()))
+    assert conversations(tmp_path / "report", "..", Budget()) == []
+
+
+def test_checks_that_the_ledger_no_longer_has() -> None:
+    made = cases(4)
+    made[0].checks, made[1].broken = ["GONE/old"], {"GONE-TOO": ["a", "b"]}
+    assert '"GONE"' in page.render(document.compose(head(), made, Exit.RED))
+
+
+def test_command_writes_the_page(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "page.html"
+    one = str(place / "report.json")
+    assert cli.main(["report", one, "--html", str(out), "--history", one, one]) == 1
+    assert out.read_text().count('"started"') == 3
+    (tmp_path / "cut.json").write_text(document.unfinished())
+    out.unlink()
+    assert cli.main(["report", one, "--html", str(out), "--history", str(tmp_path / "cut.json")]) == 2
+    assert cli.main(["report", one, "--history", one]) == 2
+    assert not out.exists()
+    assert len(capsys.readouterr().err.splitlines()) == 2
