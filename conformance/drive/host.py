@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guestwire import protocol
-from guestwire.drive import footprint, server
+from guestwire.drive import bracket, footprint, server
 from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.footprint import Footprint
@@ -28,7 +28,7 @@ ENVIRONMENT: dict[str, str | bytes] = {
     "UBSAN_OPTIONS": "print_stacktrace=1",
 }
 ERROR_CODES: tuple[str, ...] = tuple(generate.load()["text"]["codes"])
-WARM_UP = ({"op": "ping"}, {"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"})
+WARM_UP = ({"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"})
 SETTLED = {
     "SRV-SURVIVE/leaks": "no more descriptors, threads and children than before the case",
     "SRV-SURVIVE/settings": "working directory, umask and signals as before the case",
@@ -51,6 +51,8 @@ class Row:
         self._pid: int | None = None
         self._watched: tuple[str, ...] = ()
         self._judges_memory = not connectable.sanitized
+        self._instance = ""
+        self._bracketed: set[str] = set()
 
     def spec(self, *options: str, **conditions: Any) -> StartSpec:
         """How this row's agent is started: with a plain environment, so that the harness's own shows in no verdict."""
@@ -63,12 +65,35 @@ class Row:
             home = self._home()
             self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(env=home), self.folder)
             self._pid = self._agent.pid  # none on fd-conn, where each conversation has its own, which has ended by then
+            self._instance = ""
             if self._pid is not None:
                 self._warm_up(self._agent)
+            elif self._answers_pings and self.transport != "fd-conn":
+                self._instance = bracket.pulse(self._agent, "before the case")
             if self._pid is not None or home:
                 self._watched += self._agent.folders
                 self._baseline = self.witness.footprint(self._pid, self._watched)
         return self._agent
+
+    @property
+    def _answers_pings(self) -> bool:
+        return "ping" not in self.connectable.lacked_operations
+
+    def bracket(self, clause: str) -> None:
+        """After a case: a ping is served, by the process that served the one before it (which came after the case before, or with
+        the warm-up). On fd-conn, where every conversation has its own process, another one serves it, once for each clause."""
+        if self._agent is None or not self._answers_pings:
+            return
+        if self.transport == "fd-conn":
+            if clause not in self._bracketed:
+                self._bracketed.add(clause)
+                bracket.pulse(self._agent, "after the case")
+                self._agent.check_alive()
+            return
+        instance = bracket.pulse(self._agent, "after the case")
+        if instance != self._instance:
+            was = f"the process that called itself {self._instance!r} (sanity bracket)"
+            raise Crash(was, f"one that calls itself {instance!r}: it was restarted")
 
     def _home(self) -> dict[str, str | bytes]:
         """A directory of the row's own as HOME and TMPDIR, unless the agent's descriptor has others for it."""
@@ -89,6 +114,8 @@ class Row:
             with contextlib.suppress(Violation), conversation.sock:
                 conversation.send_json(request)
                 conversation.answer()
+        if self._answers_pings:
+            self._instance = bracket.pulse(agent, "before the case")
         time.sleep(0.05)
 
     def settled(self) -> dict[str, str]:
@@ -131,6 +158,7 @@ class Host:
         self.witness = row.witness
         self.transport = row.transport
         self.end = time.monotonic() + deadline
+        self.clause = ""  # of the case's first check
         self.full_sweep = False  # every cut on every transport, not just on `unix`
         self.time_scale = 1.0  # a slow guest may stretch the contract's times
         self.soft: dict[str, tuple[str, str]] = {}  # checks other than the case's own, found broken on the way
@@ -297,6 +325,7 @@ class Host:
                 raise RuntimeError("harness bug: a conversation was neither read to its end nor closed on purpose")
         if self._private is None:
             self.settle()
+            self.row.bracket(self.clause)
         if self._scratch is not None:
             left = self._temporaries_left(self._scratch)
             self.should("SRV-SURVIVE/leaks", not left, "no temporary file left", left)

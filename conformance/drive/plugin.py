@@ -63,7 +63,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--restart", action="store_true", help="start a fresh agent for each case")
     group.addoption("--fail-fast", action="store_true", help="run nothing more once a case has failed")
     group.addoption("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
-    group.addoption("--selection", metavar="FILE", help="JSON: for each agent's label the ids, without transport, to run")
+    group.addoption(
+        "--selection", metavar="FILE", help="JSON: for each agent's label the ids, without transport, to run"
+    )
     group.addoption("--deadline-factor", type=float, default=1.0, metavar="X", help="every case's deadline times X")
     group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
     group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
@@ -116,7 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION].folder.chmod(0o755)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         try:
-            for agent, transport in {agent: (agent, transport) for agent, transport in reversed(rows)}.values():
+            for agent, transport in rows:
                 collector.agent_versions[agent.label] = config.stash[SESSION].check(agent, transport)
             collector.claim()
         except UsageError as error:
@@ -280,6 +282,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     if "witness" in case.needs and isinstance(row.witness, NoWitness):
         raise CouldNotRun(row.witness.why)
     made = Host(row, request.node.stash[RESULT].deadline * request.config.getoption("deadline_factor"))
+    made.clause = case.checks[0].partition("/")[0]
     made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
     yield made

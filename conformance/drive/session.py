@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import server
+from guestwire.drive import bracket, server
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.conversation import Conversation
 from guestwire.drive.host import Row
@@ -50,8 +50,8 @@ class Session:
         return self._rows[key]
 
     def check(self, connectable: Connectable, transport: str) -> str:
-        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached.
-        Return: its agent_version, "" if it does not say."""
+        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached, and for
+        one that does not tell good requests from bad ones. Return: its agent_version, "" if it does not say."""
         here = "unix" if transport == "unix-ns" else transport
         try:
             row = self.row(connectable, here)
@@ -61,6 +61,8 @@ class Session:
                 if isinstance(agent, Server):
                     row.witness.wait(agent.pid, 0.05)
                     agent.check_alive()
+                if "ping" not in connectable.lacked_operations:
+                    _try_out(agent, connectable, here)
                 return _version(agent)
             finally:
                 agent.stop()
@@ -77,6 +79,15 @@ class Session:
             self._namespaced.close()
         self._witness.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _try_out(agent: Agent, connectable: Connectable, transport: str) -> None:
+    """The canary. Raises UsageError."""
+    try:
+        bracket.canary(agent)
+    except Violation as error:
+        what = " ".join(f"expected {error.expected}, got {error.actual}".split())
+        raise UsageError(f"nothing judged: {connectable.text!r} over {transport}: {what}") from None
 
 
 def _version(agent: Agent) -> str:

@@ -138,15 +138,16 @@ def test_filtered_run_is_partial(folder: Path) -> None:
     assert done.cases == {"PING@unix": ("PASS", "", "")}
 
 
-def test_agent_to_which_everything_is_ok(folder: Path) -> None:
-    done = run(folder, *CONFORM, "run", f"exec:{TINY} --ok", *FILTERED)
+def test_agent_whose_pongs_have_no_version(folder: Path) -> None:
+    done = run(folder, *CONFORM, "run", f"exec:{TINY} --bare", *FILTERED)
     assert done.status == 1
     assert "verdict: RED" in done.stdout
     assert done.stdout.endswith("0 passed, 1 failed, 0 skipped\n")
     lines = done.stdout.splitlines()
     at = lines.index("FAIL PING@unix [tiny.py]")
-    assert lines[at + 1 : at + 3] == ["  expected: a pong", "    actual: {'ok': True}"]
-    assert lines[at + 3].strip() == f"repeat: .venv/bin/conform run 'exec:{TINY} --ok' --transport unix --case PING"
+    assert lines[at + 1] == "  expected: a pong"
+    assert lines[at + 2].startswith("    actual: {'ok': True, 'op': 'pong', 'proto': 1,")
+    assert lines[at + 3].strip() == f"repeat: .venv/bin/conform run 'exec:{TINY} --bare' --transport unix --case PING"
 
 
 def test_missing_check_is_red(folder: Path) -> None:
@@ -159,7 +160,7 @@ def test_missing_check_is_red(folder: Path) -> None:
 
 def test_crash(folder: Path) -> None:
     """With its signal; the next case gets a fresh agent. For a case that expects to be refused it is no pass either."""
-    done = mini(folder, f"exec:{TINY} --die 5")
+    done = mini(folder, f"exec:{TINY} --die 6")
     assert done.status == 1
     assert [done.cases[f"PING:{number}@unix"][0] for number in (1, 2, 3)] == ["PASS", "CRASH", "PASS"]
     assert "ended by signal 11" in done.cases["PING:2@unix"][2]
@@ -169,7 +170,7 @@ def test_crash(folder: Path) -> None:
 
 def test_hang(folder: Path) -> None:
     """TIMEOUT, and the run goes on with a fresh agent."""
-    done = mini(folder, f"exec:{TINY} --hang 5")
+    done = mini(folder, f"exec:{TINY} --hang 6")
     assert done.status == 1
     assert [done.cases[f"PING:{number}@unix"][0] for number in (1, 2, 3)] == ["PASS", "TIMEOUT", "PASS"]
     assert done.cases["JSON-DUP/plain@unix"][0] == "TIMEOUT"
@@ -177,7 +178,7 @@ def test_hang(folder: Path) -> None:
 
 def test_leak(folder: Path) -> None:
     """A child that is left behind fails the case that left it."""
-    done = mini(folder, f"exec:{TINY} --leak 5")
+    done = mini(folder, f"exec:{TINY} --leak 6")
     assert done.status == 1
     assert [done.cases[f"PING:{number}@unix"][0] for number in (1, 2, 3)] == ["PASS", "FAIL", "PASS"]
     assert "children" in done.cases["PING:2@unix"][2]
@@ -185,7 +186,7 @@ def test_leak(folder: Path) -> None:
 
 def test_flood(folder: Path) -> None:
     """An answer without an end ends the case, by its deadline or by what a response may hold."""
-    done = mini(folder, f"exec:{TINY} --flood 5")
+    done = mini(folder, f"exec:{TINY} --flood 6")
     assert done.status == 1
     outcomes = [done.cases[f"PING:{number}@unix"][0] for number in (1, 2, 3)]
     assert outcomes in (["PASS", "FAIL", "PASS"], ["PASS", "TIMEOUT", "PASS"])

@@ -132,7 +132,7 @@ def test_summary(tmp_path: Path) -> None:
 
 
 def test_only_where_it_runs_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    words = (*CONFORM, "run", f"exec:{TINY} --ok", "--clause=PING", "--transport=unix", "--jobs=1")
+    words = (*CONFORM, "run", f"exec:{TINY} --bare", "--clause=PING", "--transport=unix", "--jobs=1")
     path = tmp_path / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
     for value, there in (("false", False), ("true", True)):

@@ -189,7 +189,7 @@ def test_history_may_be_the_report_that_is_replaced(tmp_path: Path) -> None:
 
 def test_agent_without_a_pong_has_no_version() -> None:
     with temporary() as scratch:
-        done = run(scratch, *MINI, "--agent", f"exec:{TINY} --ok", "--transport=unix", "-k=ping")
+        done = run(scratch, *MINI, "--agent", f"exec:{TINY} --bare", "--transport=unix", "-k=ping")
         made = document.load(scratch.with_suffix(".report") / "report.json")
         assert left_behind(scratch) == []
     assert (done.status, made["footer"]["verdict"]) == (1, "red")

@@ -78,7 +78,7 @@ def test_last_failed_of_the_folder_that_is_replaced(folder: Path) -> None:
 
 def test_fail_fast(folder: Path) -> None:
     """What did not run is counted as such."""
-    done = run(folder, *MINI, "--agent", f"exec:{TINY} --die 5", "--transport=unix", "-k=not slow", "--fail-fast")
+    done = run(folder, *MINI, "--agent", f"exec:{TINY} --die 6", "--transport=unix", "-k=not slow", "--fail-fast")
     assert done.status == 1
     assert {identity: case[0] for identity, case in done.cases.items()} == {
         "PING:1@unix": "PASS",

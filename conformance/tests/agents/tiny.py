@@ -2,10 +2,12 @@
 """A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
 run, a get_file), one conversation after the other, and on demand misbehaves.
 
-    tiny.py [--ok] [--die N] [--hang N] [--leak N] [--flood N] --listen unix:PATH|fd:N
+    tiny.py [--ok] [--bare] [--noise] [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
 
---ok answers everything with {"ok":true}; the others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang
-answers no more, --leak leaves a child behind, --flood answers without an end.
+--ok answers everything with {"ok":true}, --bare leaves the version out of its pongs, --noise writes garbage to stderr with each
+request. The others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang answers no more, --leak leaves a
+child behind, --flood answers without an end, --close closes at once, --restart calls itself by another name in pongs once it
+has refused something, as an agent does that a supervisor has started again.
 """
 
 from __future__ import annotations
@@ -38,23 +40,30 @@ def control(**members: object) -> bytes:
     return frame(1, json.dumps(members).encode())
 
 
-def answer(request: bytes, everything_is_ok: bool) -> bytes:
-    if everything_is_ok:
+def answer(request: bytes, options: argparse.Namespace, count: int) -> bytes:
+    if options.ok:
         return control(ok=True)
     try:
         op = json.loads(request).get("op")
     except (ValueError, AttributeError):
         op = None
     if op == "ping":
-        return control(ok=True, op="pong", agent_version="0", proto=1, instance=str(os.getpid()))
+        version = {} if options.bare else {"agent_version": "0"}
+        return control(ok=True, op="pong", proto=1, instance=f"{os.getpid()}-{options.life}", **version)
     if op == "run":
         return control(ok=True, op="exit", exit_code=0)
     if op == "get_file":
         return control(ok=True, mode=0, size=0) + frame(5, b"")
+    if options.restart and count >= options.restart:
+        options.life += 1
     return control(ok=False, op="error", error="nothing else is known here")
 
 
 def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> None:
+    if options.noise:
+        os.write(2, b"\xff\x00\x1b[2J\r\n" * 2_000)
+    if options.close and count >= options.close:
+        return
     if options.die and count >= options.die:
         os.kill(os.getpid(), signal.SIGSEGV)
     if options.hang and count >= options.hang:
@@ -64,7 +73,7 @@ def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> No
     while options.flood and count >= options.flood:
         sock.sendall(frame(2, bytes(65_536)))
     kind, length = struct.unpack(">BI", receive(sock, 5))
-    sock.sendall(answer(receive(sock, length) if kind == 1 else b"", options.ok))
+    sock.sendall(answer(receive(sock, length) if kind == 1 else b"", options, count))
     sock.shutdown(socket.SHUT_WR)
     while sock.recv(65_536):
         pass
@@ -72,11 +81,13 @@ def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--ok", action="store_true")
-    for name in ("--die", "--hang", "--leak", "--flood"):
+    for name in ("--ok", "--bare", "--noise"):
+        parser.add_argument(name, action="store_true")
+    for name in ("--die", "--hang", "--leak", "--flood", "--close", "--restart"):
         parser.add_argument(name, type=int, default=0)
     parser.add_argument("--listen", required=True)
     options = parser.parse_args()
+    options.life = 0
     kind, _, place = options.listen.partition(":")
     if kind == "fd":
         listener = socket.socket(fileno=int(place))
@@ -85,6 +96,10 @@ def main() -> None:
         listener.bind(place)
         listener.listen(100)
     count = 0
+    if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):  # one end of a connection
+        if listener.recv(1, socket.MSG_PEEK):
+            converse(listener, options, 1)
+        return
     while True:
         connection, _ = listener.accept()
         with connection:
