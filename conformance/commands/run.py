@@ -79,18 +79,10 @@ def base_options() -> list[str]:
     words += ["-p", "no:cacheprovider", "-p", "no:tmpdir"]  # nothing is written but below the run's own folder
     for name in ("hypothesispytest", "logging", "unraisableexception", "threadexception", "faulthandler"):
         words += ["-p", f"no:{name}"]  # what they offer is not used here, and each costs time in every case
-    return words + [
-        "--capture=no",
-        "--no-header",
-        "--no-summary",
-        "--tb=no",
-        "--assert=plain",  # cases say what they expect through expect(); rewriting would cost each worker a second
-        "--continue-on-collection-errors",
-        "-W",
-        "ignore::pytest.PytestWarning",
-        "-c",
-        os.devnull,
-    ]
+    words += ["--capture=no", "--no-header", "--no-summary", "--tb=no", "--continue-on-collection-errors"]
+    # Cases say what they expect through expect(); rewriting their asserts would cost each worker a second.
+    words.append("--assert=plain")
+    return [*words, "-W", "ignore::pytest.PytestWarning", "-c", os.devnull]
 
 
 def _pytest_options(options: argparse.Namespace) -> list[str]:

@@ -2,8 +2,8 @@
 
     python -m guestwire.peers.victim DESCRIPTOR CALL TIMEOUT
 
-prints one JSON object: `outcome`, the exception's kind or "returned"; `seconds` of CPU; `grown`, by how many bytes its resident memory
-was at most larger than before the call.
+prints one JSON object: `outcome`, the exception's kind or "returned"; `seconds` of CPU; `grown`, by how many bytes its
+resident memory was at most larger than before the call.
 """
 
 from __future__ import annotations
