@@ -30,6 +30,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="so many at once (default: 4 for each core)")
+    parser.add_argument(
+        "--catalogue", type=Path, default=load.CATALOGUE, metavar="DIR", help="other mutants than the own"
+    )
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
 
 
@@ -37,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     if missing := build.possible():
         raise UsageError(missing)
     try:
-        mutants = _wanted(options.ids)
+        mutants = _wanted(options.catalogue, options.ids)
         if options.list:
             for mutant in mutants:
                 print(f"{mutant.id}: {mutant.why} [{', '.join(mutant.breaks)}]")
@@ -51,8 +54,10 @@ def main(options: argparse.Namespace) -> int:
         return Exit.INTERRUPTED
 
 
-def _wanted(ids: list[str]) -> list[Mutant]:
-    mutants = load.catalogue()
+def _wanted(folder: Path, ids: list[str]) -> list[Mutant]:
+    mutants = load.catalogue(folder)
+    if not mutants:
+        raise UsageError(f"no mutants in {folder}")
     for identity in ids:
         if identity not in mutants:
             raise UsageError(f"unknown mutant {identity!r}: `conform mutants --list` lists them")
@@ -132,7 +137,7 @@ def _print_mode(
             f"sampled: each met its declared cases ({trial.OF_A_PATTERN} of a pattern) and {len(sample)} of the {len(cases)} "
             f"cases on {trial.TRANSPORT}, for each check the first that needs no agent of its own; --full runs all"
         )
-    console.print(f"\n{ran}; deadlines times {trial.DEADLINE_FACTOR:g}")
+    console.print(f"\n{ran}; the usual deadline was {trial.USUAL_DEADLINE:g} s")
     if some:
         console.print("some mutants only: whether every check and every case has its mutant was not judged")
     console.print(f"{killed} of {len(trials)} mutants killed in {seconds:.0f} s")

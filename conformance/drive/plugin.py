@@ -26,7 +26,7 @@ from guestwire.drive.selection import RESULT
 from guestwire.drive.session import Session
 from guestwire.drive.witness import NoWitness
 from guestwire.judge import expect
-from guestwire.judge.case import Case
+from guestwire.judge.case import DEADLINE, Case
 from guestwire.judge.ledger import LedgerError, check
 from guestwire.judge.outcome import (
     CaseResult,
@@ -66,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--selection", metavar="FILE", help="JSON: for each agent's label the ids, without transport, to run"
     )
-    group.addoption("--deadline-factor", type=float, default=1.0, metavar="X", help="every case's deadline times X")
+    group.addoption("--usual-deadline", type=float, default=DEADLINE, metavar="S", help="of a case that declares none")
     group.addoption("--expect", metavar="FILE", help="failures that are known: see judge/expect.py")
     group.addoption("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     group.addoption("--results", default=None, metavar="FILE", help="write the report as JSON, here too")
@@ -281,7 +281,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     row = request.config.stash[SESSION].row(agent, transport)
     if "witness" in case.needs and isinstance(row.witness, NoWitness):
         raise CouldNotRun(row.witness.why)
-    made = Host(row, request.node.stash[RESULT].deadline * request.config.getoption("deadline_factor"))
+    made = Host(row, _usual(request.node.stash[RESULT].deadline, request.config))
     made.clause = case.checks[0].partition("/")[0]
     made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
@@ -290,6 +290,11 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     if request.node.stash[RESULT].outcome != Outcome.PASS or request.config.getoption("restart"):
         row.discard()
         row.witness.strays()  # what a failed case left behind is not the next one's
+
+
+def _usual(seconds: float, config: pytest.Config) -> float:
+    usual: float = config.getoption("usual_deadline")
+    return usual if seconds == DEADLINE else seconds
 
 
 def _check_running(case: Case, config: pytest.Config) -> None:

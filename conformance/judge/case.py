@@ -17,6 +17,7 @@ from guestwire.judge import ledger
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
+DEADLINE = 20.0  # seconds, the usual one
 NEEDS = (
     "server",  # several conversations with one process: structurally absent on fd-conn
     "start",  # the harness starts the agent: not with one that runs already
@@ -51,7 +52,7 @@ def case(
     *checks: str,
     variant: str = "",
     needs: str = "",
-    deadline: float = 20.0,
+    deadline: float = DEADLINE,
     transports: tuple[str, ...] = (),
     long: bool = False,
     wide: bool = False,

@@ -22,6 +22,7 @@ from guestwire.drive import connectable
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.process import kill_tree
 from guestwire.drive.selection import RESULT
+from guestwire.judge.case import DEADLINE
 from guestwire.judge.outcome import CaseResult
 from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
 from guestwire.report import document
@@ -29,8 +30,7 @@ from guestwire.report import document
 TRANSPORT = "unix"
 OF_A_PATTERN = 3  # so many cases of a declared pattern, unless all are run
 DEAR = ("start", "destructive")  # needs of cases that are not in the sample
-USUAL_DEADLINE = 20.0  # seconds; a case with a longer one is not in the sample
-DEADLINE_FACTOR = 0.5  # a broken agent is waited for half as long as one that is judged
+USUAL_DEADLINE = 8.0  # seconds, instead of a case's usual one: a broken agent is not worth waiting long
 TRIAL_TIMEOUT = 400.0  # seconds for one mutant
 FULL_TRIAL_TIMEOUT = 3000.0
 
@@ -72,7 +72,7 @@ class _Collected:
             result = item.stash[RESULT]
             if result.transport == TRANSPORT:
                 case = item.function.guestwire_case  # type: ignore[attr-defined]
-                slow = case.long or case.deadline > USUAL_DEADLINE
+                slow = case.long or case.deadline > DEADLINE
                 self.cases.append(Known(result.case, tuple(result.checks), case.needs, slow))
 
 
@@ -123,7 +123,7 @@ class _Process:
         selection.write_text(json.dumps({connectable.parse(agent).label: trial.cases}))
         words = [
             *options, f"--agent={agent}", f"--transport={TRANSPORT}", f"--selection={selection}",
-            f"--results={self._results}", f"--deadline-factor={DEADLINE_FACTOR}",
+            f"--results={self._results}", f"--usual-deadline={USUAL_DEADLINE}",
         ]  # fmt: skip
         self.pid = os.fork()
         if self.pid == 0:
