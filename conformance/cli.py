@@ -20,6 +20,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "merge",
     "clauses",
     "explain",
+    "init",
     "list",
     "verify",
     "mutants",
