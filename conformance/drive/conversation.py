@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import functools
 import re
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +20,9 @@ from guestwire.judge.outcome import DeadlineExceeded, NotApplicable, Violation, 
 
 CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing", "drip")
 DRIPS = 8  # pieces of a slow drip, so that its time is bounded
-DRIP_PAUSE = 0.002  # seconds
+PAUSE = 0.002  # seconds between pieces, where the kernel does not tell whether a piece was read
+READ_WITHIN = 0.25  # seconds to wait for an agent to read a piece; one that will not read it yet is within its rights
+SIOCOUTQ = 0x5411  # Linux
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
 _control = functools.lru_cache(maxsize=8)(protocol.parse_control)  # an answer is looked at from several sides
@@ -131,18 +136,28 @@ class Conversation:
             self.send_raw(raw[edge:-edge], tolerate=True)
             for start in range(max(edge, len(raw) - edge), len(raw)):
                 self.send_raw(raw[start : start + 1], tolerate=True)
-        elif chunking == "boundaries":
-            for part in split(raw):
+        elif chunking in ("boundaries", "drip"):
+            for part in split(raw) if chunking == "boundaries" else drip(raw):
                 self.send_raw(part, tolerate=True)
-                time.sleep(0.002)
-        elif chunking == "drip":
-            for index, part in enumerate(drip(raw)):
-                time.sleep(DRIP_PAUSE if index else 0)
-                self.send_raw(part, tolerate=True)
+                self.let_read()
         else:
             self.send_raw(
                 raw + (frame(protocol.FRAME_DATA, b"trailing") if chunking == "trailing" else b""), tolerate=True
             )
+
+    def let_read(self) -> None:
+        """Wait until the agent has read what was sent, so that the next piece comes to it apart; not longer than READ_WITHIN."""
+        if sys.platform != "linux" or self.sock.family != socket.AF_UNIX:
+            time.sleep(PAUSE)
+            return
+        unread = array.array("i", [0])
+        end = time.monotonic() + min(READ_WITHIN, self._left())
+        while True:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self.sock, SIOCOUTQ, unread)
+            if not unread[0] or time.monotonic() > end:
+                return
+            time.sleep(0.0001)
 
     def send_frame(self, kind: int, payload: bytes = b"") -> None:
         """protocol.send_frame under the deadline."""

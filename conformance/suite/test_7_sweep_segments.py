@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from guestwire.drive.conversation import CHUNKINGS
@@ -12,8 +10,6 @@ from guestwire.judge.case import case
 from guestwire.judge.outcome import about, expect_equal
 from guestwire.judge.transcript import transcript
 from guestwire.suite.talks import FILED, PLAIN, STEP, Stage, cuts, names
-
-PAUSE = 0.001  # seconds between the two parts of a stream that is cut in two: the agent sees the first alone
 
 
 def same_under(host: Host, name: str, chunking: str) -> None:
@@ -54,7 +50,7 @@ def test_cut_in_two(host: Host, talk: str) -> None:
     for at in cuts(host, stage.talk)[1:-1:step]:
         with about(f"split after {at} of {len(raw)} bytes"):
             conversation = stage.say(raw[:at])
-            time.sleep(PAUSE)
+            conversation.let_read()
             conversation.send_raw(raw[at:], tolerate=True)
             answer = conversation.answer()
             expect_equal(transcript(answer), whole, "the transcript")
