@@ -5,6 +5,7 @@ ASAN_CC ?= gcc
 ARCH ?= $(HOST_ARCH)
 CJSON_DIR ?= .cache/cjson
 CONFORM_ARGS ?=
+DIST ?= dist
 
 HOST_ARCH := $(shell uname -m)
 Q := $(if $(V),,@)
@@ -61,6 +62,10 @@ bench: $(AGENT) $(VENV) $(BENCH_TOOLS) ## measure the agent against a floor and 
 doctor: ## what is missing, and the command that gets it
 	@ci/doctor
 
+wheel: $(VENV) ## dist/guestwire-VERSION-py3-none-any.whl: conform, for pip install anywhere
+	$(Q)rm -rf build/lib build/bdist.* $(DIST)/guestwire-*.whl # or it would hold what has been deleted since
+	$(Q).venv/bin/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(DIST) .
+
 constants: $(VENV) ## regenerate agent/wire/constants.h
 	$(Q)mkdir -p build
 	$(Q).venv/bin/python conformance/spec/generate.py >build/constants.h.new
@@ -73,7 +78,7 @@ setup: ## everything the other targets would set up by themselves
 clean: ## drop build/, keep what was downloaded
 	$(Q)rm -rf build
 
-distclean: clean ## drop downloads and .venv too
-	$(Q)rm -rf .cache .venv guestwire.egg-info
+distclean: clean ## drop downloads, .venv and dist/ too
+	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan conformance test unit harness-tests lint format bench doctor constants setup clean distclean
+.PHONY: help agent agent-asan conformance test unit harness-tests lint format bench doctor wheel constants setup clean distclean
