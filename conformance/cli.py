@@ -24,6 +24,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "list",
     "verify",
     "mutants",
+    "stateful",
 )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -171,6 +172,18 @@ class Witness(special.SpecialFiles):
 
     def mkfifo(self, path: AnyPath) -> None:
         os.mkfifo(path)
+
+    def feed(self, path: AnyPath, data: bytes) -> bool:
+        """Write to a FIFO. Return: False if nobody has it open to read."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return False
+            raise
+        with open(descriptor, "wb", buffering=0) as fifo:
+            fifo.write(data)
+        return True
 
     def mknod_null(self, path: AnyPath) -> None:
         """A character device like /dev/null."""
