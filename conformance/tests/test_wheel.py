@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,7 @@ class Installed:
         environment = {"PATH": "/nowhere", "HOME": str(self.folder), "TMPDIR": str(self.folder)}
         return subprocess.run(
             [self.venv / "bin/conform", *words], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=100,
+            capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     def left(self) -> list[str]:
@@ -47,29 +46,26 @@ def pip(*words: str | Path) -> None:
     """Run this Python's pip. What it prints is shown where it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", *words], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """Built and installed as a person does it."""
-    top = tmp_path_factory.mktemp("wheel")
+def install(top: Path) -> Installed:
+    """Build and install as a person does it."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     made = subprocess.run(["make", "-s", "wheel", f"DIST={top}/dist"], cwd=ROOT, env=environment, capture_output=True,
-                          stdin=subprocess.DEVNULL, text=True, timeout=100)  # fmt: skip
+                          stdin=subprocess.DEVNULL, text=True, timeout=300)  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
     (wheel,) = (top / "dist").iterdir()
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", top / "venv"], check=True, timeout=100)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", top / "venv"], check=True, timeout=300)
     # bytecode is left to the runs: those files are harder to uninstall, and compiling every dependency takes its time
     pip("--python", top / "venv/bin/python", "install", "-q", "--no-compile", "--only-binary=:all:", wheel)
     (top / "empty").mkdir()
-    yield Installed(wheel, top / "venv", top / "empty")
-    shutil.rmtree(top)
+    return Installed(wheel, top / "venv", top / "empty")
 
 
-def test_contents(installed: Installed) -> None:
+def check_contents(installed: Installed) -> None:
     """Every file of the package, but those of the checkout alone; under its own name."""
     assert installed.wheel.name == f"guestwire-{__version__}-py3-none-any.whl"
     package = ROOT / "conformance"
@@ -82,11 +78,11 @@ def test_contents(installed: Installed) -> None:
     assert {name.parts[0] for name in names} == {"guestwire", f"guestwire-{__version__}.dist-info"}
 
 
-def test_version(installed: Installed) -> None:
+def check_version(installed: Installed) -> None:
     assert installed.conform("--version").stdout == f"conform {__version__}\n"
 
 
-def test_list(installed: Installed) -> None:
+def check_list(installed: Installed) -> None:
     """The agents of a checkout are known, and said not to be there."""
     done = installed.conform("list")
     assert (done.returncode, done.stderr) == (Exit.GREEN, "")
@@ -94,7 +90,7 @@ def test_list(installed: Installed) -> None:
     assert all("no such program" in line for line in done.stdout.splitlines())
 
 
-def test_explain(installed: Installed) -> None:
+def check_explain(installed: Installed) -> None:
     """With the clause's text, from the spec, and its cases, from the suite."""
     done = installed.conform("explain", "PING-INSTANCE")
     assert (done.returncode, done.stderr) == (Exit.GREEN, "")
@@ -102,7 +98,7 @@ def test_explain(installed: Installed) -> None:
     assert "PING-INSTANCE/random" in done.stdout
 
 
-def test_run(installed: Installed) -> None:
+def check_run(installed: Installed) -> None:
     """A real agent, with the cases that are data, and every kind of report."""
     agent = shutil.copy2(AGENT, installed.folder.parent / "agent")
     words = ("--transport=unix", "--clause=PING", "--clause=JSON-DUP", "--jobs=2")
@@ -114,20 +110,41 @@ def test_run(installed: Installed) -> None:
     assert {"report.json", "report.html", "junit.xml"} <= set(reports)
 
 
-def test_init(installed: Installed) -> None:
+def check_init(installed: Installed) -> None:
     assert installed.conform("init", "--name", "mine").returncode == Exit.GREEN
     assert f"guestwire-{__version__}-" in (installed.folder / ".github/workflows/conformance.yml").read_text()
 
 
-def test_needs_a_checkout(installed: Installed) -> None:
+def check_needs_a_checkout(installed: Installed) -> None:
     """Mutants are made from the sources."""
     done = installed.conform("mutants")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (Exit.USAGE, "", 1)
     assert "in a checkout" in done.stderr
 
 
-def test_uninstalled(installed: Installed) -> None:
+def check_uninstalled(installed: Installed) -> None:
     """After all those runs."""
     assert "bin/conform" in installed.left()
     pip("--python", installed.venv / "bin/python", "uninstall", "-q", "-y", "guestwire")
     assert installed.left() == []
+
+
+CHECKS = (
+    check_contents,
+    check_version,
+    check_list,
+    check_explain,
+    check_run,
+    check_init,
+    check_needs_a_checkout,
+    check_uninstalled,
+)
+
+
+@pytest.mark.timeout(600)  # quiet, 20 s
+def test_wheel(tmp_path: Path) -> None:
+    """One test, so that it is built once and uninstalled last, whoever runs the tests in whatever order."""
+    installed = install(tmp_path)
+    for check in CHECKS:
+        check(installed)
+    shutil.rmtree(tmp_path)
