@@ -9,7 +9,7 @@ from typing import Any
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import expect
 from guestwire.judge.verdict import RunVerdict, judge
-from guestwire.report import document, folder, terminal
+from guestwire.report import document, folder, live, terminal
 from guestwire.report.document import Document
 
 HELP = "make one report of those of all shards"
@@ -78,7 +78,6 @@ def main(options: argparse.Namespace) -> int:
     target = Path(options.report_dir)
     folder.claim(target)
     folder.fill(target, whole)
-    for line in terminal.lines(verdict, {agent["label"]: agent["connectable"] for agent in first["agents"]}):
-        print(line)
+    terminal.show(verdict, {agent["label"]: agent["connectable"] for agent in first["agents"]}, live.console())
     print(terminal.total(verdict))
     return verdict.exit

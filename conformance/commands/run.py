@@ -15,7 +15,7 @@ from guestwire.drive import connectable
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.judge.verdict import Exit
-from guestwire.report import folder, terminal
+from guestwire.report import folder, live, terminal
 from guestwire.report.collector import Collector
 
 HELP = "judge one or more agents"
@@ -87,7 +87,7 @@ def base_options() -> list[str]:
 
 def _pytest_options(options: argparse.Namespace) -> list[str]:
     """The command line of the pytest run."""
-    words = base_options()
+    words = [*base_options(), "-q"]
     for name, values in (("agent", options.agents), ("transport", options.transport), ("clause", options.clause),
                          ("case", options.cases)):  # fmt: skip
         words += [f"--{name}={value}" for value in values]
@@ -137,12 +137,19 @@ def main(options: argparse.Namespace) -> int:
     if len(set(labels)) != len(labels):
         raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    keeper = _Keeper()
-    status: Any = pytest.main(_pytest_options(options), plugins=[keeper])
+    keeper, shown = _Keeper(), live.Live(live.console())
+    with shown.instead_of_pytest():
+        status: Any = pytest.main(_pytest_options(options), plugins=[keeper, shown])
+    if os.environ.get(live.TRACEBACK):
+        print(shown.what_pytest_said(), file=sys.stderr)
     if status == pytest.ExitCode.INTERRUPTED:
         print("interrupted: nothing was judged", file=sys.stderr)
         return Exit.INTERRUPTED
     if keeper.collector is None or keeper.collector.verdict is None:
-        return Exit.USAGE if status == pytest.ExitCode.USAGE_ERROR else Exit.HARNESS_BUG
+        if status == pytest.ExitCode.USAGE_ERROR:
+            return Exit.USAGE
+        print(f"conform: the harness failed, nothing was judged: {shown.failure}", file=sys.stderr)
+        return Exit.HARNESS_BUG
+    keeper.collector.tell(shown.console)
     print(terminal.total(keeper.collector.verdict))
     return int(status)

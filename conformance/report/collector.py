@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from guestwire.drive import selection
 from guestwire.drive.connectable import Connectable
@@ -18,7 +19,7 @@ from guestwire.drive.process import children, kill_tree
 from guestwire.judge import expect
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
-from guestwire.report import about, document, folder, github, terminal
+from guestwire.report import about, document, folder, github, live, terminal
 
 
 class Collector:
@@ -65,8 +66,8 @@ class Collector:
         if report.failed:
             self._errors[report.nodeid] = f"{report.nodeid}: {str(report.longrepr).strip().rpartition(chr(10))[2]}"
 
-    def pytest_internalerror(self, excrepr: object) -> None:
-        self._errors["internal"] = str(excrepr).strip().rpartition("\n")[2]
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._errors["internal"] = live.internal(excinfo)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         fields = getattr(report, "guestwire", None)
@@ -123,13 +124,23 @@ class Collector:
         return [(agent.label, transport) for agent, transport in self._rows]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self.verdict is not None:
-            by_label = {agent.label: agent.text for agent, _ in self._rows}
-            terminalreporter.write_line("")
-            for line in terminal.lines(self.verdict, by_label):
-                terminalreporter.write_line(line)
-            for line in github.commands(self.verdict) if github.here() else ():
-                terminalreporter.write_line(line)
+        """Where pytest itself was started. `conform run` calls tell() once pytest has ended."""
+        if self.verdict is not None and not self._live():
+            target = live.console()
+            with target.capture() as captured:
+                self.tell(target)
+            terminalreporter.write(captured.get())
+
+    def _live(self) -> bool:
+        return any(isinstance(plugin, live.Live) for plugin in self._config.pluginmanager.get_plugins())
+
+    def tell(self, target: Console) -> None:
+        """Everything but the last line."""
+        assert self.verdict is not None
+        with github.no_commands(target) if github.here() else contextlib.nullcontext():
+            terminal.show(self.verdict, {agent.label: agent.text for agent, _ in self._rows}, target)
+        for line in github.commands(self.verdict) if github.here() else ():
+            target.print(line)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

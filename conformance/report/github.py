@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from rich.console import Console
 
 from guestwire.judge.verdict import RunVerdict
 from guestwire.report import document, safe
@@ -25,6 +29,17 @@ def _failures(verdict: RunVerdict) -> Iterator[tuple[str, str, str, str]]:
     for case, name in verdict.broken:
         expected, actual = case.broken[name]
         yield f"BROKEN {name} (in {case.id})", case.agent, expected, actual
+
+
+@contextlib.contextmanager
+def no_commands(target: Console) -> Iterator[None]:
+    """In between, the workflow takes no line for a command: an agent's texts may look like one."""
+    token = secrets.token_hex(16)
+    target.print(f"::stop-commands::{token}")
+    try:
+        yield
+    finally:
+        target.print(f"::{token}::")
 
 
 def commands(verdict: RunVerdict) -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 _UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 
 
@@ -22,9 +22,10 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(_escape, text)
 
 
-def line(text: str) -> str:
-    """On one line."""
-    return printable(" ".join(text.split()))
+def line(text: str, *, indented: bool = False) -> str:
+    """On one line; `indented`: with the spaces that it begins with."""
+    margin = text[: len(text) - len(text.lstrip(" "))] if indented else ""
+    return margin + printable(" ".join(text.split()))
 
 
 def cut(text: str, limit: int) -> str:

@@ -1,49 +1,59 @@
-"""The run as text: the matrix, what is pending, failures in two lines each with the command that runs one alone."""
+"""The run as text: the matrix, what is pending, failures in two lines each with the command that runs one alone.
+
+What an agent said is shown on one line each, its control characters as escapes, and no more of it than fits there.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit, RunVerdict
+from guestwire.report import safe
 
+NARROW = 90  # columns of a terminal from which on the matrix has its full width
 SHOWN = 40  # failures printed in full; the rest is counted
+LONGEST = 1_000  # characters of what was expected or came
+BAD, ODD, GOOD, DIM = "bold red", "yellow", "bold green", "dim"
+
+Line = tuple[str, str]  # text, style
 
 
-def _matrix(verdict: RunVerdict) -> Iterator[str]:
+def _matrix(verdict: RunVerdict, narrow: bool) -> Table:
     table = Table(box=SIMPLE, show_edge=False)
-    for name in ("agent", "transport"):
+    table.add_column("agent", overflow="fold")
+    for name in () if narrow else ("transport",):
         table.add_column(name)
-    for name in ("cases", "MUST passed", "MUST failed", "SHOULD passed", "SHOULD failed"):
-        table.add_column(name, justify="right")
-    if verdict.not_applicable:
-        table.add_column("NOT-APPLICABLE", justify="right")
+    numbers = ("MUST", "SHOULD") if narrow else ("MUST passed", "MUST failed", "SHOULD passed", "SHOULD failed")
+    for name in ("cases", *numbers, *(("NOT-APPLICABLE",) if verdict.not_applicable else ())):
+        table.add_column(name, justify="right", overflow="fold")
     for row in verdict.rows:
-        numbers = [len(found[level]) for level in ("MUST", "SHOULD") for found in (row.passed, row.failed)]
-        numbers += [row.not_applicable] if verdict.not_applicable else []
-        table.add_row(row.agent, row.transport, str(row.cases), *map(str, numbers))
-    console = Console(width=120, no_color=True, highlight=False, force_terminal=False)
-    with console.capture() as captured:
-        console.print(table)
-    yield from captured.get().rstrip().splitlines()
+        levels = [[str(len(found[level])) for found in (row.passed, row.failed)] for level in ("MUST", "SHOULD")]
+        place = [f"{row.agent}@{row.transport}"] if narrow else [row.agent, row.transport]
+        counted = ["+{} -{}".format(*level) for level in levels] if narrow else [*levels[0], *levels[1]]
+        counted += [str(row.not_applicable)] if verdict.not_applicable else []
+        style = BAD if row.failed["MUST"] or (verdict.strict and row.failed["SHOULD"]) else ""
+        table.add_row(*(Text(safe.line(cell)) for cell in (*place, str(row.cases), *counted)), style=style)
+    return table
 
 
-def _failure(case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str]) -> Iterator[str]:
-    yield f"{title} [{case.agent}]"
-    yield f"  expected: {' '.join(expected.split())}"
-    yield f"    actual: {' '.join(actual.split())}"
+def _failure(case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str]) -> Iterator[Line]:
+    yield f"{title} [{case.agent}]", BAD
+    yield f"  expected: {safe.cut(safe.line(expected), LONGEST)}", ""
+    yield f"    actual: {safe.cut(safe.line(actual), LONGEST)}", ""
     agent = texts.get(case.agent, next(iter(texts.values())))
     transport = "" if case.transport == "-" else f" --transport {case.transport}"
-    yield f"    repeat: .venv/bin/conform run {shlex.quote(agent)}{transport} --case {shlex.quote(case.case)}"
+    yield f"    repeat: .venv/bin/conform run {shlex.quote(agent)}{transport} --case {shlex.quote(case.case)}", DIM
 
 
-def _not_applicable(verdict: RunVerdict) -> Iterator[str]:
+def _not_applicable(verdict: RunVerdict) -> Iterator[Line]:
     """One line for each agent and reason, with the number of cases of each check."""
     reasons: dict[tuple[str, str], Counter[str]] = {}
     for case in verdict.not_applicable:
@@ -52,11 +62,10 @@ def _not_applicable(verdict: RunVerdict) -> Iterator[str]:
         reasons.setdefault(key, Counter())[case.checks[0]] += 1
     for (agent, reason), counted in reasons.items():
         parts = ", ".join(f"{name} ({number})" for name, number in counted.items())
-        yield f"NOT-APPLICABLE {counted.total()} cases [{agent}], {reason}: {parts}"
+        yield f"NOT-APPLICABLE {counted.total()} cases [{agent}], {reason}: {parts}", ODD
 
 
-def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
-    """The report but for its last line. `texts` maps an agent's label to its connectable."""
+def _failures(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[Line]:
     shown = 0
     for case in verdict.failures:
         shown += 1
@@ -68,35 +77,58 @@ def lines(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[str]:
             expected, actual = case.broken[name]
             yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts)
     if shown > SHOWN:
-        yield f"... and {shown - SHOWN} more failures"
+        yield f"... and {shown - SHOWN} more failures", BAD
     for error in verdict.errors:
-        yield f"HARNESS BUG {error}"
+        yield f"HARNESS BUG {error}", BAD
     for error in verdict.settled.errors:
-        yield f"EXPECTATION {error}"
+        yield f"EXPECTATION {error}", BAD
     for case in verdict.could_not_run:
-        yield f"COULD-NOT-RUN {case.id} [{case.agent}]: {case.actual}"
+        yield f"COULD-NOT-RUN {case.id} [{case.agent}]: {case.actual}", ODD
     yield from _not_applicable(verdict)
-    yield ""
-    yield from _matrix(verdict)
-    yield "(fd-conn: cases that need several conversations with one process do not exist there; hybrid: those that half-close)"
+
+
+def _notes(verdict: RunVerdict) -> Iterator[Line]:
+    yield (
+        "(fd-conn: cases that need several conversations with one process do not exist there; hybrid: those that half-close)",
+        DIM,
+    )
     if verdict.pending:
-        yield f"pending: {', '.join(f'{check.id} ({check.pending})' for check in verdict.pending)}"
+        yield f"pending: {', '.join(f'{check.id} ({check.pending})' for check in verdict.pending)}", DIM
     for agent, names in verdict.exempt.items():
-        yield f"exempt under AddressSanitizer [{agent}]: {', '.join(names)}"
+        yield f"exempt under AddressSanitizer [{agent}]: {', '.join(names)}", DIM
     if verdict.settled.expected:
-        yield f"failed as expected: {len(verdict.settled.expected)} cases (--expect)"
+        yield f"failed as expected: {len(verdict.settled.expected)} cases (--expect)", ODD
     for agent, names in verdict.lacked.items():
-        yield f"lacking by its descriptor [{agent}]: {', '.join(names)}"
+        yield f"lacking by its descriptor [{agent}]: {', '.join(names)}", ODD
     if not verdict.filtered:
         for agent, names in verdict.unproved.items():
             if names:
-                yield f"NOT PROVED [{agent}]: {', '.join(names)}"
-    yield {
-        Exit.GREEN: "verdict: green" + (", but for expected failures" if verdict.settled.expected else ""),
-        Exit.RED: "verdict: RED",
-        Exit.PARTIAL: "verdict: PARTIAL" + (" (filtered run)" if verdict.filtered else ""),
-        Exit.HARNESS_BUG: "verdict: NONE (the harness failed: it could not collect, lost cases, or ran none)",
+                yield f"NOT PROVED [{agent}]: {', '.join(names)}", ODD
+
+
+def _verdict(verdict: RunVerdict) -> Line:
+    return {
+        Exit.GREEN: ("verdict: green" + (", but for expected failures" if verdict.settled.expected else ""), GOOD),
+        Exit.RED: ("verdict: RED", BAD),
+        Exit.PARTIAL: ("verdict: PARTIAL" + (" (filtered run)" if verdict.filtered else ""), ODD),
+        Exit.HARNESS_BUG: ("verdict: NONE (the harness failed: it could not collect, lost cases, or ran none)", BAD),
     }[verdict.exit]
+
+
+def show(verdict: RunVerdict, texts: dict[str, str], console: Console) -> None:
+    """The report but for its last line. `texts` maps an agent's label to its connectable."""
+
+    def told(lines: Iterable[Line]) -> None:
+        for text, style in lines:
+            console.print(Text(safe.cut(safe.line(text, indented=True), 8 * LONGEST), style=style))
+
+    failures = list(_failures(verdict, texts))
+    told([*failures, ("", "")] if failures else [])
+    with console.capture() as captured:
+        console.print(_matrix(verdict, console.width < NARROW), soft_wrap=False)
+    console.out(captured.get().rstrip(), highlight=False)
+    told(_notes(verdict))
+    told([_verdict(verdict)])
 
 
 def total(verdict: RunVerdict) -> str:
