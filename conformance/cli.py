@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from guestwire import __version__
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
+from guestwire.report import live
 
 COMMANDS = (  # each a module of guestwire.commands
     "run",
@@ -49,17 +53,42 @@ def _arguments() -> _Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point."""
-    options = _arguments().parse_args(arguments)
+    """Entry point. What no subcommand accounts for is a bug of the harness: one line, and no verdict."""
+    _replace_what_cannot_be_printed()
     try:
+        options = _arguments().parse_args(arguments)
         status: int = options.main(options)
+        sys.stdout.flush()
     except UsageError as error:
         print(f"conform: {error}", file=sys.stderr)
         return Exit.USAGE
+    except KeyboardInterrupt:
+        print("interrupted: nothing was judged", file=sys.stderr)
+        return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 128 + signal.SIGPIPE
+    except Exception as error:
+        if isinstance(error, OSError):  # of the output itself, it may be: a full disk
+            _discard_output()
+        if os.environ.get(live.TRACEBACK):
+            traceback.print_exception(error)
+        print(f"conform: the harness failed, nothing was judged: {live.bug(error)}", file=sys.stderr)
+        return Exit.HARNESS_BUG
     return status
+
+
+def _replace_what_cannot_be_printed() -> None:
+    """A name that the terminal's encoding lacks must not end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail again when Python ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -32,10 +32,10 @@ def claim(folder: Path) -> None:
 
 
 def fill(folder: Path, report: document.Document, earlier: Sequence[document.Document] = ()) -> None:
-    """Write every form of the report. Raises OSError."""
-    write(folder / REPORT, document.dump(report))
+    """Write every form of the report; report.json last, so that it is whole only if all are. Raises OSError."""
     write(folder / "junit.xml", junit.xml(report))
     write(folder / "report.html", page.render(report, folder, earlier))
+    write(folder / REPORT, document.dump(report))
 
 
 def _ours(report: Path) -> bool:

@@ -1,0 +1,169 @@
+"""An exception of the harness itself is neither green nor red: exit 4, and one line that says where."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestwire import cli
+from guestwire.judge import ledger
+from guestwire.report import document, live
+from guestwire.tests.harness import TINY, Done, run, temporary
+from guestwire.tests.reports import report
+
+WORDS = ("run", f"exec:{TINY}", "--transport=unix", "--clause=PING", "--clause=PING-INSTANCE")
+BREAK = """
+import importlib, sys
+def fail(*_, **__):
+    raise RuntimeError("the sky\\nhas fallen")
+module, _, name = sys.argv.pop(1).rpartition(".")
+setattr(importlib.import_module(module), name, fail)
+from guestwire import cli
+sys.argv[0] = "conform"
+sys.exit(cli.main())
+"""
+SAID = "RuntimeError: the sky has fallen (<string>:4); GUESTWIRE_TRACEBACK=1 shows the traceback"
+
+
+def broken(folder: Path, name: str, *options: str) -> Done:
+    """A run of a harness in which this function raises."""
+    return run(folder, sys.executable, "-c", BREAK, name, *WORDS, "--jobs=1", *options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "guestwire.drive.plugin.rows_of",
+        "guestwire.drive.selection.note",
+        "guestwire.report.collector.judge",
+        "guestwire.report.junit.xml",
+        "guestwire.report.terminal.show",
+    ],
+)
+def test_run_whose_harness_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(live.TRACEBACK, raising=False)
+    with temporary() as folder:
+        done = broken(folder, name)
+        place = folder.with_suffix(".report") / "report.json"
+        verdict = document.load(place)["footer"]["verdict"] if done.cases else None
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "RuntimeError" in line]
+    assert done.status == 4
+    assert told in ([f"HARNESS BUG {SAID}"], [f"conform: the harness failed, nothing was judged: {SAID}"])
+    assert len(done.stderr.splitlines()) <= 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "green" not in done.stdout
+    assert verdict in (None, "harness-bug") or name.endswith("terminal.show")
+
+
+def test_traceback_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(live.TRACEBACK, "1")
+    with temporary() as folder:
+        done = broken(folder, "guestwire.drive.selection.select")
+    assert done.status == 4
+    assert "in pytest_collection_modifyitems" in done.stderr
+    assert "has fallen" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["raise RuntimeError('the sky has fallen')", "os._exit(9)"])
+def test_worker_that_fails(how: str, tmp_path: Path) -> None:
+    """In a worker of pytest-xdist, after a case: its results are missing, and the run says so."""
+    (tmp_path / "breaks_workers.py").write_text(
+        "import os\n"
+        "from guestwire.drive import selection\n"
+        "def note(*_):\n"
+        "    if 'PYTEST_XDIST_WORKER' in os.environ:\n"
+        f"        {how}\n"
+        "selection.note = note\n"
+    )
+    code = (
+        f"import os, sys; sys.path.insert(0, {str(tmp_path)!r}); os.environ['PYTEST_ADDOPTS'] = '-p breaks_workers'\n"
+    )
+    code += "from guestwire import cli; sys.exit(cli.main())"
+    with temporary() as folder:
+        done = run(folder, sys.executable, "-c", code, *WORDS, "--jobs=2")
+    assert done.status == 4, done
+    assert "HARNESS BUG" in done.stdout or "verdict: NONE" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+# ---- the other subcommands
+
+
+def written(tmp_path: Path) -> str:
+    path = tmp_path / "report.json"
+    path.write_text(document.dump(report()))
+    return str(path)
+
+
+def commands(tmp_path: Path) -> list[list[str]]:
+    path = written(tmp_path)
+    return [["report", path], ["merge", path], ["clauses", "--report", path]]
+
+
+def raises(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (RuntimeError("the sky\nhas fallen"), 4, "conform: the harness failed, nothing was judged: RuntimeError: the sky has"),
+        (ledger.LedgerError("no such clause"), 4, "conform: the harness failed, nothing was judged: LedgerError: no such clause"),
+        (KeyboardInterrupt(), 130, "interrupted: nothing was judged"),
+    ],
+)  # fmt: skip
+def test_commands_that_fail(
+    error: BaseException, status: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(document, "load", raises(error))
+    for words in commands(tmp_path):
+        assert cli.main(words) == status
+        told = capsys.readouterr()
+        assert (told.out, len(told.err.splitlines())) == ("", 1)
+        assert told.err.startswith(says)
+
+
+def test_ledger_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(ledger, "clauses", raises(ledger.LedgerError("PING: level 'MAY'")))
+    for words in (["clauses"], ["explain", "PING"], ["run", f"exec:{TINY}", "--clause=PING"]):
+        assert cli.main(words) == 4
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["list"], ["clauses"], ["explain", "PING"]], ids=" ".join)
+def test_output_that_cannot_be_written(words: list[str]) -> None:
+    """A full disk, say: never exit 0."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "guestwire.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_cannot_be_printed(encoding: str, tmp_path: Path) -> None:
+    """Whatever an agent's file is called, the verdict stands: the name is told with escapes."""
+    program = os.fsencode(tmp_path) + b"/\xff\xc3\xa9.py"
+    os.symlink(TINY, program)
+    with temporary() as folder:
+        environment = {**os.environ, "TMPDIR": str(folder), "PYTHONIOENCODING": encoding}
+        done = subprocess.run(
+            [sys.executable, "-m", "guestwire.cli", "run", b"exec:" + program, *WORDS[2:], "--jobs=1",
+             f"--report-dir={tmp_path}/report"],
+            env=environment, capture_output=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert document.load(tmp_path / "report/report.json")["footer"]["exit"] == 3
+    assert b"verdict: PARTIAL" in done.stdout
