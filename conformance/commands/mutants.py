@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from guestwire.judge.verdict import Exit
 from guestwire.mutants import audit, build, load, trial
 from guestwire.mutants.audit import Findings
 from guestwire.mutants.load import CatalogueError, Mutant
-from guestwire.mutants.trial import Known, Trial
+from guestwire.mutants.trial import Known, Suite, Trial
 
 HELP = "judge deliberately broken agents: does the suite find each of them out?"
 
@@ -65,22 +66,23 @@ def _wanted(folder: Path, ids: list[str]) -> list[Mutant]:
 
 
 def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     started = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="guestwire-"))
-    folder.chmod(0o755)
-    try:
-        exempt = load.exempt()
+    exempt = load.exempt()
+    jobs = options.jobs or 4 * (os.cpu_count() or 1)  # cases wait most of their time
+    trials: list[Trial] = []
+    cases: list[Known] = []
+
+    def work(suite: Suite) -> None:
+        cases.extend(suite.cases())
+        trials.extend(Trial(mutant, trial.chosen(mutant, cases, options.full), {}) for mutant in mutants)
+        trial.run(trials, suite, agents, folder, jobs, options.full, _progress(console, len(trials)))
+
+    with _folder() as folder:
         clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text())
-        cases = trial.collect(base_options(), clean)
-        trials = [Trial(mutant, trial.chosen(mutant, cases, options.full), {}) for mutant in mutants]
         agents = {mutant.id: build.build(mutant, folder) for mutant in mutants}
-        jobs = options.jobs or 4 * (os.cpu_count() or 1)  # cases wait most of their time
-        done = _progress(console, len(trials))
-        trial.run(trials, base_options(), agents, folder, jobs, options.full, done)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        trial.with_suite(base_options(), clean, work)
     findings = Findings()
     for one in trials:
         audit.trial_findings(one, findings)
@@ -89,6 +91,19 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
     _print(console, trials, findings)
     _print_mode(console, trials, cases, options.full, bool(options.ids), time.monotonic() - started)
     return Exit.GREEN if findings.green else Exit.RED
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for all that the run makes, gone after it; temporary files of what is called go there too."""
+    folder = Path(tempfile.mkdtemp(prefix="guestwire-"))
+    folder.chmod(0o755)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _progress(console: Console, total: int) -> Callable[[Trial], None]:
@@ -132,10 +147,10 @@ def _print_mode(
     if full:
         ran = f"full: each met all {len(cases)} cases there are on {trial.TRANSPORT}"
     else:
-        sample = trial.sample(cases)
         ran = (
-            f"sampled: each met its declared cases ({trial.OF_A_PATTERN} of a pattern) and {len(sample)} of the {len(cases)} "
-            f"cases on {trial.TRANSPORT}, for each check the first that needs no agent of its own; --full runs all"
+            f"sampled: each met its declared cases ({trial.OF_A_PATTERN} of a pattern) and {len(trial.sample(cases))} of the "
+            f"{len(cases)} cases on {trial.TRANSPORT}, for each clause (for each check of a clause that it breaks) the first "
+            f"that needs no agent of its own; --full runs all"
         )
     console.print(f"\n{ran}; the usual deadline was {trial.USUAL_DEADLINE:g} s")
     if some:

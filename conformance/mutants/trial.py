@@ -1,4 +1,4 @@
-"""Mutants judged by the suite: each in a process of its own, forked from one that has loaded everything, several at once.
+"""Mutants judged by the suite: each in a process of its own, forked from one that has collected the suite, several at once.
 
 One process for each mutant and one worker in it, so that what one leaves behind is never blamed on another, and so that a
 hundred of them cost little more than their cases.
@@ -7,25 +7,30 @@ hundred of them cost little more than their cases.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import pytest
 
 from guestwire.drive import connectable
+from guestwire.drive.connectable import Connectable
 from guestwire.drive.conversation import CHUNKINGS
+from guestwire.drive.plugin import SESSION
 from guestwire.drive.process import kill_tree
 from guestwire.drive.selection import RESULT
+from guestwire.drive.session import Session
 from guestwire.judge.case import DEADLINE
 from guestwire.judge.outcome import CaseResult
 from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
-from guestwire.report import document
 
 TRANSPORT = "unix"
 OF_A_PATTERN = 3  # so many cases of a declared pattern, unless all are run
@@ -61,51 +66,84 @@ class Trial:
     seconds: float = 0.0
 
 
-class _Collected:
-    """Takes down the cases that pytest has collected."""
+class _Loop:
+    """A pytest plugin that hands the collected suite over instead of running it."""
 
-    def __init__(self) -> None:
-        self.cases: list[Known] = []
+    def __init__(self, work: Callable[[Suite], None]) -> None:
+        self._work = work
+        self.error: BaseException | None = None
+        self.done = False
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.done = True
+        try:
+            self._work(Suite([item for item in session.items if isinstance(item, pytest.Function)], session.config))
+        except BaseException as error:  # pytest would make an internal error of it
+            self.error = error
+        return True
+
+
+@dataclass
+class Suite:
+    """The collected suite: every case there is for an agent, ready to run."""
+
+    items: list[pytest.Function]
+    config: pytest.Config
+
+    def cases(self) -> list[Known]:
+        """Those that an agent can fail, in the suite's order."""
+        found = []
+        for item in self.items:
             result = item.stash[RESULT]
             if result.transport == TRANSPORT:
-                case = item.function.guestwire_case  # type: ignore[attr-defined]
+                case = item.function.guestwire_case
                 slow = case.long or case.deadline > DEADLINE
-                self.cases.append(Known(result.case, tuple(result.checks), case.needs, slow))
+                found.append(Known(result.case, tuple(result.checks), case.needs, slow))
+        return found
 
 
-def collect(options: Sequence[str], agent: str) -> list[Known]:
-    """Every case there is for an agent, in the suite's order. The suite's modules stay loaded, for the processes to come."""
-    collected = _Collected()
-    words = [*options, f"--agent={agent}", f"--transport={TRANSPORT}", "--collect-only"]
+def with_suite(options: Sequence[str], agent: str, work: Callable[[Suite], None]) -> None:
+    """Collect the suite once, for an agent that is sound, and call `work` with it. What it raises is raised here."""
+    loop = _Loop(work)
+    words = [*options, f"--agent={agent}", f"--transport={TRANSPORT}", f"--usual-deadline={USUAL_DEADLINE}"]
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        status = pytest.main(words, plugins=[collected])
-    if status != pytest.ExitCode.OK or not collected.cases:
+        pytest.main(words, plugins=[loop])
+    if loop.error is not None:
+        raise loop.error
+    if not loop.done:
         raise RuntimeError(f"the suite could not be collected: {' '.join(said.getvalue()[-400:].split())}")
-    return collected.cases
 
 
-def sample(cases: Iterable[Known]) -> list[str]:
-    """The cases that every mutant meets: for each check the first one in the suite's order that is neither slow nor dear."""
+def sample(cases: Iterable[Known], breaks: Iterable[str] = ()) -> list[str]:
+    """The cases that a mutant meets anyway: for each clause the first one in the suite's order that is neither slow nor dear,
+    and in the clauses that it breaks for each check."""
+    near = {clause_of(check) for check in breaks}
     seen: set[str] = set()
     chosen = []
     for case in cases:
-        if case.first_chunking and not case.slow and not case.needs & set(DEAR) and not set(case.checks) <= seen:
-            seen |= set(case.checks)
+        if not case.first_chunking or case.slow or case.needs & set(DEAR):
+            continue
+        proves = {check if clause_of(check) in near else clause_of(check) for check in case.checks}
+        if not proves <= seen:
+            seen |= proves
             chosen.append(case.case)
     return chosen
+
+
+def clause_of(check: str) -> str:
+    return check.partition("/")[0]
 
 
 def chosen(mutant: Mutant, cases: Sequence[Known], full: bool) -> list[str]:
     """The cases to run on a mutant: all, or the sample and the declared ones."""
     if full:
         return [case.case for case in cases]
-    wanted = set(sample(cases))
+    wanted = set(sample(cases, mutant.breaks))
+    firsts = {case.case for case in cases if case.first_chunking}
     for name, meant in declared((*mutant.kills, *mutant.also), [case.case for case in cases]).items():
-        first = [case for case in meant if case in {c.case for c in cases if c.first_chunking}]
+        first = [case for case in meant if case in firsts]
         wanted |= set(first[:OF_A_PATTERN] if is_pattern(name) else meant)
     return [case.case for case in cases if case.case in wanted]
 
@@ -113,21 +151,15 @@ def chosen(mutant: Mutant, cases: Sequence[Known], full: bool) -> list[str]:
 class _Process:
     """A forked process that judges one mutant and writes its results to a file."""
 
-    def __init__(self, trial: Trial, options: Sequence[str], agent: str, folder: Path, timeout: float) -> None:
+    def __init__(self, trial: Trial, suite: Suite, agent: str, folder: Path, timeout: float) -> None:
         self.trial = trial
         self._started = time.monotonic()
         self._timeout = timeout
         self._results = folder / f"{trial.mutant.id}.json"
         self._log = folder / f"{trial.mutant.id}.log"
-        selection = folder / f"{trial.mutant.id}.selection"
-        selection.write_text(json.dumps({connectable.parse(agent).label: trial.cases}))
-        words = [
-            *options, f"--agent={agent}", f"--transport={TRANSPORT}", f"--selection={selection}",
-            f"--results={self._results}", f"--usual-deadline={USUAL_DEADLINE}",
-        ]  # fmt: skip
         self.pid = os.fork()
         if self.pid == 0:
-            _judge(words, folder, self._log)
+            _judge(suite, set(trial.cases), connectable.parse(agent), self._results, self._log)
 
     def ended(self) -> bool:
         """Whether it has ended, by itself or because its time was over; then the trial holds what came out."""
@@ -148,27 +180,41 @@ class _Process:
 
     def _read(self) -> None:
         if not self.trial.error and self._results.exists():
-            self.trial.results = {r.case: r for r in document.results(document.load(self._results))}
+            results = [CaseResult.from_json(fields) for fields in json.loads(self._results.read_text())]
+            self.trial.results = {result.case: result for result in results}
         elif not self.trial.error:
             said = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
             self.trial.error = " ".join(said[-400:].split()) or "the run ended without results"
 
 
-def _judge(words: list[str], folder: Path, log: Path) -> Any:
-    """In the forked process: a pytest run."""
+def _judge(suite: Suite, wanted: set[str], agent: Connectable, results: Path, log: Path) -> NoReturn:
+    """In the forked process: run the wanted cases, on another agent than the one they were collected for."""
     try:
-        os.environ["TMPDIR"] = str(folder)
         number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(number, 1)
         os.dup2(number, 2)
-        pytest.main(words)
+        session = Session(Path(tempfile.mkdtemp(dir=results.parent)))
+        session.folder.chmod(0o755)
+        suite.config.stash[SESSION] = session
+        items = [item for item in suite.items if item.stash[RESULT].case in wanted]
+        for item in items:
+            item.stash[RESULT].agent = agent.label
+            item.callspec.params["host"] = (agent, TRANSPORT)
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        session.close()
+        written = results.with_suffix(".part")
+        written.write_text(json.dumps([item.stash[RESULT].to_json() for item in items]))
+        written.rename(results)
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(0)
 
 
 def run(
     trials: Sequence[Trial],
-    options: Sequence[str],
+    suite: Suite,
     agents: dict[str, str],
     folder: Path,
     jobs: int,
@@ -176,14 +222,16 @@ def run(
     done: Callable[[Trial], None],
 ) -> None:
     """Run all trials, `jobs` at a time; `agents` maps mutants to connectables. Each trial is told to `done` as it ends."""
-    waiting = sorted((t for t in trials if not t.error), key=lambda t: -len(t.cases))
+    slow = {case.case for case in suite.cases() if case.slow}
+    waiting = sorted(trials, key=lambda trial: (-len(slow.intersection(trial.cases)), -len(trial.cases)))
+    timeout = FULL_TRIAL_TIMEOUT if full else TRIAL_TIMEOUT
     running: list[_Process] = []
+    gc.freeze()  # what is there already is shared by all processes
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 trial = waiting.pop(0)
-                timeout = FULL_TRIAL_TIMEOUT if full else TRIAL_TIMEOUT
-                running.append(_Process(trial, options, agents[trial.mutant.id], folder, timeout))
+                running.append(_Process(trial, suite, agents[trial.mutant.id], folder, timeout))
             for process in [process for process in running if process.ended()]:
                 running.remove(process)
                 done(process.trial)

@@ -176,6 +176,9 @@ def test_choosing() -> None:
         Known("D", ("GET-OK/size",), frozenset(), True),
     ]
     assert trial.sample(cases) == ["B:whole"]
+    near = [Known(f"P{n}", (check,), frozenset(), False) for n, check in enumerate(("GET-OK/size", "GET-OK/mode"))]
+    assert trial.sample(near) == ["P0"]
+    assert trial.sample(near, ["GET-OK/size"]) == ["P0", "P1"]
     assert trial.chosen(mutant(kills=["A"], also=["B:bytewise"]), cases, False) == ["A", "B:whole", "B:bytewise"]
     assert trial.chosen(mutant(), cases, True) == [case.case for case in cases]
 
