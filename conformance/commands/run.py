@@ -146,8 +146,8 @@ def main(options: argparse.Namespace) -> int:
         print("interrupted: nothing was judged", file=sys.stderr)
         return Exit.INTERRUPTED
     if keeper.collector is None or keeper.collector.verdict is None:
-        if status == pytest.ExitCode.USAGE_ERROR:
-            return Exit.USAGE
+        if status in (pytest.ExitCode.USAGE_ERROR, Exit.RED):  # told already
+            return Exit.USAGE if status == pytest.ExitCode.USAGE_ERROR else Exit.RED
         print(f"conform: the harness failed, nothing was judged: {shown.failure}", file=sys.stderr)
         return Exit.HARNESS_BUG
     keeper.collector.tell(shown.console)

@@ -71,9 +71,11 @@ def pulse(agent: Agent, when: str) -> str:
     return instance if isinstance(instance, str) else ""
 
 
-def canary(agent: Agent) -> None:
-    """A ping is served, and an operation that nobody knows is not. Raises Violation, DeadlineExceeded."""
-    pulse(agent, "before anything is judged")
+def canary(agent: Agent, pings: bool = True) -> None:
+    """A ping is served (unless the agent lacks it, `pings`), and an operation that nobody knows is not. Raises Violation,
+    DeadlineExceeded."""
+    if pings:
+        pulse(agent, "before anything is judged")
     name = f"canary-{secrets.token_hex(8)}"
     answer = _ask(agent, frame(protocol.FRAME_JSON, f'{{"op":"{name}"}}'.encode()), "an unknown operation refused")
     if answer is not None and answer.get("ok") is not False:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.outcomes import Exit as PytestExit
 from _pytest.runner import runtestprotocol
 
 from guestwire.drive import connectable, selection
@@ -23,7 +24,7 @@ from guestwire.drive.connectable import TRANSPORTS, Connectable, Timers, UsageEr
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
 from guestwire.drive.selection import RESULT
-from guestwire.drive.session import Session
+from guestwire.drive.session import NothingToJudge, Session
 from guestwire.drive.witness import NoWitness
 from guestwire.judge import expect
 from guestwire.judge.case import DEADLINE, Case
@@ -38,6 +39,7 @@ from guestwire.judge.outcome import (
     Violation,
     short,
 )
+from guestwire.judge.verdict import Exit
 from guestwire.report.collector import Collector
 
 HOST_FUNCTIONS = "host functions"
@@ -97,6 +99,10 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
     return config.stash[ROWS]
 
 
+class Red(PytestExit):
+    """Ends the run before any case; pytest prints it as `Red: ` and the reason."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("agent"):
         return
@@ -123,6 +129,9 @@ def pytest_configure(config: pytest.Config) -> None:
             collector.claim()
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
+        except NothingToJudge as error:
+            collector.claim()  # an earlier report would pass for this run's
+            raise Red(str(error), returncode=Exit.RED) from None
 
 
 @pytest.hookimpl(optionalhook=True)

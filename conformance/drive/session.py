@@ -20,6 +20,10 @@ from guestwire.drive.witness import NoWitness, Witness, shares_world
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation
 
 
+class NothingToJudge(Exception):
+    """The agent does not tell good requests from bad ones, so that whatever it passed would say nothing: one line."""
+
+
 class Session:
     """Rows are made when a case first asks for them, and closed at the end."""
 
@@ -50,8 +54,9 @@ class Session:
         return self._rows[key]
 
     def check(self, connectable: Connectable, transport: str) -> str:
-        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached, and for
-        one that does not tell good requests from bad ones. Return: its agent_version, "" if it does not say."""
+        """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached, and
+        NothingToJudge for one that does not tell good requests from bad ones. Return: its agent_version, "" if it does not say.
+        """
         here = "unix" if transport == "unix-ns" else transport
         try:
             row = self.row(connectable, here)
@@ -61,8 +66,7 @@ class Session:
                 if isinstance(agent, Server):
                     row.witness.wait(agent.pid, 0.05)
                     agent.check_alive()
-                if "ping" not in connectable.lacked_operations:
-                    _try_out(agent, connectable, here)
+                _try_out(agent, connectable, here)
                 return _version(agent)
             finally:
                 agent.stop()
@@ -82,12 +86,12 @@ class Session:
 
 
 def _try_out(agent: Agent, connectable: Connectable, transport: str) -> None:
-    """The canary. Raises UsageError."""
+    """The canary. Raises NothingToJudge."""
     try:
-        bracket.canary(agent)
+        bracket.canary(agent, "ping" not in connectable.lacked_operations)
     except Violation as error:
         what = " ".join(f"expected {error.expected}, got {error.actual}".split())
-        raise UsageError(f"nothing judged: {connectable.text!r} over {transport}: {what}") from None
+        raise NothingToJudge(f"nothing judged: {connectable.text!r} over {transport}: {what}") from None
 
 
 def _version(agent: Agent) -> str:

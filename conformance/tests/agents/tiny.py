@@ -2,12 +2,12 @@
 """A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
 run, a get_file), one conversation after the other, and on demand misbehaves.
 
-    tiny.py [--ok] [--bare] [--noise] [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
+    tiny.py [--ok] [--refuse] [--bare] [--noise] [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
 
---ok answers everything with {"ok":true}, --bare leaves the version out of its pongs, --noise writes garbage to stderr with each
-request. The others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang answers no more, --leak leaves a
-child behind, --flood answers without an end, --close closes at once, --restart calls itself by another name in pongs once it
-has refused something, as an agent does that a supervisor has started again.
+--ok answers everything with {"ok":true}, --refuse everything with an error, --bare leaves the version out of its pongs, --noise
+writes garbage to stderr with each request. The others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang
+answers no more, --leak leaves a child behind, --flood answers without an end, --close closes at once, --restart calls itself by
+another name in pongs once it has refused something, as an agent does that a supervisor has started again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def answer(request: bytes, options: argparse.Namespace, count: int) -> bytes:
     if options.ok:
         return control(ok=True)
     try:
-        op = json.loads(request).get("op")
+        op = None if options.refuse else json.loads(request).get("op")
     except (ValueError, AttributeError):
         op = None
     if op == "ping":
@@ -56,7 +56,7 @@ def answer(request: bytes, options: argparse.Namespace, count: int) -> bytes:
         return control(ok=True, mode=0, size=0) + frame(5, b"")
     if options.restart and count >= options.restart:
         options.life += 1
-    return control(ok=False, op="error", error="nothing else is known here")
+    return control(ok=False, op="error", error="unknown op: nothing else is known here")
 
 
 def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> None:
@@ -81,7 +81,7 @@ def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("--ok", "--bare", "--noise"):
+    for name in ("--ok", "--refuse", "--bare", "--noise"):
         parser.add_argument(name, action="store_true")
     for name in ("--die", "--hang", "--leak", "--flood", "--close", "--restart"):
         parser.add_argument(name, type=int, default=0)
