@@ -18,21 +18,10 @@ HERE = Path(__file__).resolve().parent
 TINY = HERE / "agents/tiny.py"
 ORACLE = HERE.parents[1] / "oracle/agent.py"
 CONFORM = (sys.executable, "-m", "guestwire.cli")
+_QUIET = ("-q", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider", "-p", "no:tmpdir")
 MINI = (
-    *(
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--no-header",
-        "--no-summary",
-        "--tb=no",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:tmpdir",
-    ),
-    *("--import-mode=importlib", "-c", os.devnull, f"--rootdir={HERE}", str(HERE / "mini_suite.py")),
+    *(sys.executable, "-m", "pytest", *_QUIET, "--import-mode=importlib", "-c", os.devnull),
+    *(f"--rootdir={HERE}", str(HERE / "mini_suite.py")),
 )
 
 
@@ -77,6 +66,21 @@ def start(folder: Path, *command: str, judging: bool = True) -> subprocess.Popen
         command, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def oracle(path: Path, *options: str) -> Iterator[None]:
+    """An oracle that serves at `path`."""
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
+    with subprocess.Popen([ORACLE, "--quiet", *options, "--listen", f"unix:{path}"], env=environment) as process:
+        try:
+            end = time.monotonic() + 10
+            while not path.exists():
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            yield
+        finally:
+            process.kill()
 
 
 def left_behind(folder: Path, grace: float = 5.0) -> list[str]:

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from guestwire.tests.harness import CONFORM, ORACLE, run, temporary
-
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
-
-
-@contextlib.contextmanager
-def oracle(path: Path) -> Iterator[None]:
-    """An oracle that serves at `path`."""
-    with subprocess.Popen([ORACLE, "--quiet", "--listen", f"unix:{path}"], env=ENVIRONMENT) as process:
-        try:
-            end = time.monotonic() + 10
-            while not path.exists():
-                assert time.monotonic() < end
-                time.sleep(0.01)
-            yield
-        finally:
-            process.kill()
+from guestwire.tests.harness import CONFORM, oracle, run, temporary
 
 
 def copy(source: socket.socket, target: socket.socket) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,26 +12,10 @@ import pytest
 
 from guestwire.drive import connectable
 from guestwire.drive.connectable import UsageError
-from guestwire.tests.harness import CONFORM, ORACLE, run, temporary
+from guestwire.tests.harness import CONFORM, oracle, run, temporary
 
 SHORT = ("--request-timeout", "1.2", "--io-timeout", "1.5", "--linger-timeout", "0.8")
 TIMES = "[timers]\nrequest_timeout = 1.2\nio_timeout = {}\nlinger_timeout = 0.8\n"
-
-
-@contextlib.contextmanager
-def oracle(path: Path, *options: str) -> Iterator[None]:
-    """An oracle that serves at `path`."""
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"}
-    command = [str(ORACLE), "--quiet", *options, "--listen", f"unix:{path}"]
-    with subprocess.Popen(command, env=environment) as process:
-        try:
-            end = time.monotonic() + 10
-            while not path.exists():
-                assert time.monotonic() < end
-                time.sleep(0.01)
-            yield
-        finally:
-            process.kill()
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:
