@@ -16,8 +16,9 @@ from typing import NoReturn
 from guestwire import __version__
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
-from guestwire.report import live
+from guestwire.report import live, safe
 
+LONGEST = 2_000  # characters of an error's line
 COMMANDS = (  # each a module of guestwire.commands
     "run",
     "report",
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.main(options)
         sys.stdout.flush()
     except UsageError as error:
-        print(f"conform: {error}", file=sys.stderr)
+        print(f"conform: {safe.cut(safe.line(str(error)), LONGEST)}", file=sys.stderr)
         return Exit.USAGE
     except KeyboardInterrupt:
         print("interrupted: nothing was judged", file=sys.stderr)

@@ -11,7 +11,7 @@ from guestwire.judge import ledger
 from guestwire.judge.ledger import Check
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.verdict import Exit
-from guestwire.report import document, folder
+from guestwire.report import document, folder, safe
 
 HELP = "list clauses and checks, with the verdict of the last run"
 HOST_FUNCTIONS = "host functions"
@@ -46,7 +46,7 @@ class Proof:
 def _line(check: Check, proof: Proof | None) -> str:
     told = [f"[pending: {check.pending}]"] if check.pending else []
     if proof is not None and not check.pending:
-        told = [f"[{agent}: {verdict}, {count} cases]" for agent, verdict, count in proof.of(check)]
+        told = [f"[{safe.line(agent)}: {verdict}, {count} cases]" for agent, verdict, count in proof.of(check)]
     return " ".join([f"  {check.id}: {check.text}", *told])
 
 
@@ -88,5 +88,5 @@ def _unproved(check: Check, proof: Proof, report: document.Document) -> list[str
 
 def _end(errors: list[str], otherwise: Exit) -> int:
     for error in errors:
-        print(f"ERROR {error}")
+        print(f"ERROR {safe.line(error)}")
     return Exit.RED if errors else otherwise

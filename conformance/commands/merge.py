@@ -8,6 +8,7 @@ from typing import Any
 
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import expect
+from guestwire.judge.ledger import checks
 from guestwire.judge.verdict import RunVerdict, judge
 from guestwire.report import document, folder, live, terminal
 from guestwire.report.document import Document
@@ -35,6 +36,9 @@ def _check(paths: list[Path], reports: list[Document]) -> None:
         different += [name for name in ("strict", "narrowed") if report["run"].get(name) != first["run"].get(name)]
         if different:
             raise UsageError(f"{path} and {paths[0]} are not of one run: other {', '.join(different)}")
+        unknown = {name for case in report["cases"] for name in (*case["checks"], *case["broken"])} - checks().keys()
+        if unknown:
+            raise UsageError(f"{path} is of another harness: its ledger has a check {min(unknown)}, this one's has not")
         if report["footer"]["verdict"] == "harness-bug":
             raise UsageError(f"{path} holds no verdict: its run failed")
     wanted = [f"{index}/{count}" for index in range(1, int(count) + 1)]
@@ -71,7 +75,7 @@ def main(options: argparse.Namespace) -> int:
                           "seconds": sum(r["run"]["seconds"] for r in reports)}  # fmt: skip
     head = document.Head(first["versions"], run, first["agents"], [(label, name) for label, name in first["rows"]])
     results = [case for report in reports for case in document.results(report)]
-    whole = document.compose(head, results, verdict.exit, verdict.settled.expected)
+    whole = document.compose(head, results, verdict.exit, verdict.settled.expected, verdict.reasons)
     wrong = document.fault(whole)
     if wrong:
         raise UsageError(f"these reports make none together: it {wrong}")

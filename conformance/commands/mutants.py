@@ -90,7 +90,9 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         audit.coverage_findings(mutants, cases, exempt, findings)
     _print(console, trials, findings)
     _print_mode(console, trials, cases, options.full, bool(options.ids), time.monotonic() - started)
-    return Exit.GREEN if findings.green else Exit.RED
+    if not findings.green:
+        return Exit.RED
+    return Exit.PARTIAL if options.ids else Exit.GREEN
 
 
 @contextlib.contextmanager

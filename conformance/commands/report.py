@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from guestwire.drive.connectable import UsageError
-from guestwire.report import document, folder, junit, page
+from guestwire.report import document, folder, junit, page, safe
 
 HELP = "check a report, and write it in other forms"
 
@@ -32,7 +32,7 @@ def main(options: argparse.Namespace) -> int:
         _write(options.junit, junit.xml(report))
     footer = report["footer"]
     outcomes = ", ".join(f"{count} {name}" for name, count in footer["outcomes"].items())
-    print(f"{options.report}: {footer['verdict']}, {footer['cases']} cases ({outcomes})")
+    print(f"{safe.line(str(options.report))}: {footer['verdict']}, {footer['cases']} cases ({outcomes})")
     status: int = footer["exit"]
     return status
 

@@ -84,8 +84,8 @@ def _run(words: list[str], folder: Path, load: bool) -> tuple[int, list[CaseResu
             run.send_signal(signal.SIGINT)
             run.wait()
             raise
-    if status in (Exit.USAGE, Exit.HARNESS_BUG, Exit.INTERRUPTED):
-        return status, []
+    if status not in (Exit.GREEN, Exit.RED, Exit.PARTIAL):  # a round that was killed judged nothing either
+        return status if status in list(Exit) else Exit.HARNESS_BUG, []
     return status, document.results(document.load(results))
 
 

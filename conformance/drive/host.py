@@ -17,7 +17,7 @@ from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.footprint import Footprint
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
-from guestwire.judge.outcome import Crash, Violation, expect, expect_equal, short
+from guestwire.judge.outcome import Crash, Violation, bounded, expect, expect_equal, short
 from guestwire.spec import generate
 
 ENVIRONMENT: dict[str, str | bytes] = {
@@ -286,7 +286,9 @@ class Host:
     def should(self, check: str, condition: object, expected: str, actual: object) -> None:
         """Record a check that is not the case's own as broken, without ending the case."""
         if not condition:
-            self.soft.setdefault(check, (expected, actual if isinstance(actual, str) else short(actual)))
+            self.soft.setdefault(
+                check, (bounded(expected), bounded(actual) if isinstance(actual, str) else short(actual))
+            )
 
     def error(self, answer: Answer, code: str, contains: str = "", ended: tuple[str, ...] = ("eof",)) -> dict[str, Any]:
         """The answer is one error frame of the right shape (ERR-SHAPE) with the substring; its code is ERR-CODE's matter."""

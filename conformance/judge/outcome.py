@@ -21,10 +21,21 @@ class Outcome(str, Enum):
     COULD_NOT_RUN = "COULD-NOT-RUN"  # asked for, not possible here
 
 
+LONGEST = 10_000  # characters that are kept of what was expected or came: an agent may send a mebibyte
+
+
+def bounded(text: str) -> str:
+    """The text, or its two ends."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 3 :]} ({len(text)} characters)"
+
+
 class Violation(AssertionError):
     """The agent broke a check."""
 
     def __init__(self, expected: str, actual: str) -> None:
+        expected, actual = bounded(expected), bounded(actual)
         super().__init__(f"expected: {expected}\n  actual: {actual}")
         self.expected = expected
         self.actual = actual

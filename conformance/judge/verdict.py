@@ -71,22 +71,43 @@ class RunVerdict:
     @property
     def exit(self) -> Exit:
         """GREEN only if every gated check of every agent was proved and nothing failed; what an agent lacks was not proved."""
-        passed, failed, skipped = self.counts
         if self.errors:
             return Exit.HARNESS_BUG
         if self.settled.errors:
             return Exit.RED
-        if failed:
+        if self.counts[1]:
             gated = any(self._gated(name) for case in self.failures for name in case.checks)
             hard = any(case.outcome in (Outcome.CRASH, Outcome.TIMEOUT) for case in self.failures)
             if gated or hard or any(self._gated(name) for _, name in self.broken):
                 return Exit.RED
-        done = passed + failed + skipped + len(self.settled.expected)
-        if done < self.expected or passed + len(self.not_applicable) == 0:
+        if self._told < max(self.expected, 1):
             return Exit.HARNESS_BUG
         open_checks = [*self.unproved.values(), *self.lacked.values(), *(case.checks for case in self.not_applicable)]
         unproved = any(self._gated(name) for names in open_checks for name in names)
         return Exit.PARTIAL if self.filtered or self.could_not_run or unproved else Exit.GREEN
+
+    @property
+    def _told(self) -> int:
+        """Cases that came to an outcome."""
+        return sum(row.cases for row in self.rows)
+
+    @property
+    def reasons(self) -> list[str]:
+        """What, beside cases that failed, keeps the verdict from green; a line each."""
+        found = [*self.errors, *self.settled.errors]
+        if self._told < max(self.expected, 1):
+            found.append(f"of {self.expected} cases {self._told} came to an outcome")
+        found += ["filtered: cases were left out by request"] if self.filtered else []
+        found += [f"{len(self.could_not_run)} cases could not run"] if self.could_not_run else []
+        found += [f"{len(self.not_applicable)} cases do not apply"] if self.not_applicable else []
+        for title, named in (
+            ("not proved", {} if self.filtered else self.unproved),
+            ("lacking by its descriptor", self.lacked),
+        ):
+            for agent, names in named.items():
+                gated = [name for name in names if self._gated(name)]
+                found += [f"{title} [{agent}]: {', '.join(gated)}"] if gated else []
+        return found
 
 
 def judge(

@@ -105,7 +105,7 @@ class Collector:
         facts = {"strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed,
                  "narrowed": selection.is_narrowed(self._config), "shard": self._config.getoption("shard")}  # fmt: skip
         head = about.head(self._rows, self.agent_versions, self.started, **facts)
-        report = document.compose(head, cases, verdict.exit, verdict.settled.expected)
+        report = document.compose(head, cases, verdict.exit, verdict.settled.expected, verdict.reasons)
         wrong = document.fault(report)
         if wrong:
             verdict.errors.append(f"the report {wrong}")

@@ -27,6 +27,8 @@ FORMAT_VERSION = 1
 SCHEMA = Path(__file__).resolve().parent.parent / "spec/report.schema.json"
 VERDICTS = {Exit.GREEN: "green", Exit.RED: "red", Exit.PARTIAL: "partial", Exit.HARNESS_BUG: "harness-bug"}
 
+NEVER_EXPECTED = ("CRASH", "TIMEOUT")
+
 Document = dict[str, Any]
 
 
@@ -45,8 +47,15 @@ def digest(cases: list[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(cases, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def compose(head: Head, results: Iterable[CaseResult], status: Exit, excused: Iterable[CaseResult] = ()) -> Document:
-    """The document of a run that came to its end with this status. `excused` are the results that were expected to fail."""
+def compose(
+    head: Head,
+    results: Iterable[CaseResult],
+    status: Exit,
+    excused: Iterable[CaseResult] = (),
+    reasons: Iterable[str] = (),
+) -> Document:
+    """The document of a run that came to its end with this status. `excused` are the results that were expected to fail;
+    `reasons` is what, beside cases that failed, kept the verdict from green."""
     known = {id(case) for case in excused}
     cases = [
         {"id": case.id, **case.to_json(), "seconds": round(case.seconds, 4)}
@@ -66,6 +75,7 @@ def compose(head: Head, results: Iterable[CaseResult], status: Exit, excused: It
             "outcomes": dict(sorted(Counter(case["outcome"] for case in cases).items())),
             "verdict": VERDICTS[status],
             "exit": int(status),
+            "reasons": list(reasons),
             "digest": digest(cases),
         },
     }
@@ -105,7 +115,7 @@ def fault(document: object) -> str:
         _schema()(document)
     except fastjsonschema.JsonSchemaValueException as error:
         return f"is no valid report: {error.message.replace('data.', '', 1)}"
-    return _contradiction(document["cases"], document["footer"])
+    return _contradiction(document["cases"], document["footer"]) or _too_good(document)
 
 
 def _contradiction(cases: list[dict[str, Any]], footer: dict[str, Any]) -> str:
@@ -122,6 +132,21 @@ def _contradiction(cases: list[dict[str, Any]], footer: dict[str, Any]) -> str:
     repeated = [key for key, n in Counter((case["agent"], case["id"]) for case in cases).items() if n > 1]
     if repeated:
         return f"has the case {repeated[0][1]} of {repeated[0][0]} more than once"
+    return ""
+
+
+def _too_good(document: Document) -> str:
+    """Where the verdict is better than what the cases came to."""
+    verdict, strict = document["footer"]["verdict"], document["run"]["strict"]
+    if verdict not in ("green", "partial"):
+        return ""
+    for case in document["cases"]:
+        failed = case["outcome"] == "FAIL" and any(_gated(name, strict) for name in case["checks"])
+        excused = case.get("excused") and case["outcome"] not in NEVER_EXPECTED
+        if not excused and (case["outcome"] in NEVER_EXPECTED or failed or gated_breaks(case, strict)):
+            return f"has the verdict {verdict!r}, and the failed case {case['id']} of {case['agent']}"
+    if verdict == "green" and (document["run"]["filtered"] or "COULD-NOT-RUN" in document["footer"]["outcomes"]):
+        return "has the verdict 'green', and cases that did not run"
     return ""
 
 
@@ -147,8 +172,13 @@ def load(path: Path) -> Document:
 
 def gated_breaks(case: dict[str, Any], strict: bool) -> list[str]:
     """The checks other than its own that a case found broken, as far as the verdict counts them."""
+    return [name for name in case["broken"] if _gated(name, strict)]
+
+
+def _gated(name: str, strict: bool) -> bool:
+    """Whether the verdict counts a check; one that the ledger no longer has was a MUST."""
     known = checks()
-    return [name for name in case["broken"] if strict or name not in known or known[name].level == "MUST"]
+    return strict or name not in known or known[name].level == "MUST"
 
 
 def results(document: Document) -> list[CaseResult]:

@@ -15,6 +15,7 @@ from guestwire.report import document, safe
 
 ANNOTATIONS = 10  # GitHub shows no more of one step
 LISTED = 50
+LONGEST = 1_000  # characters of a text that an agent chose
 
 
 def here(environment: Mapping[str, str] = os.environ) -> bool:
@@ -47,10 +48,12 @@ def commands(verdict: RunVerdict) -> Iterator[str]:
     for number, (title, agent, expected, actual) in enumerate(_failures(verdict)):
         if number < ANNOTATIONS:
             heading = safe.command_property(safe.line(f"{title} [{agent}]"))
-            text = f"expected: {safe.line(expected)}\nactual: {safe.line(actual)}"
+            text = "\n".join(
+                safe.cut(safe.line(said), LONGEST) for said in (f"expected: {expected}", f"actual: {actual}")
+            )
             yield f"::error title={heading}::{safe.command_data(text)}"
     for error in [*verdict.errors, *verdict.settled.errors]:
-        yield f"::error title=conform::{safe.command_data(safe.line(error))}"
+        yield f"::error title=conform::{safe.command_data(safe.cut(safe.line(error), LONGEST))}"
 
 
 def summary(verdict: RunVerdict) -> str:
@@ -75,7 +78,7 @@ def summary(verdict: RunVerdict) -> str:
             lines.append(f"| {' | '.join(safe.markdown_code(safe.cut(text, 300)) for text in found)} |")
     if len(failures) > LISTED:
         lines += ["", f"and {len(failures) - LISTED} more"]
-    lines += [f"\n**{safe.markdown_code(error)}**" for error in [*verdict.errors, *verdict.settled.errors]]
+    lines += ["", *(f"- {safe.markdown_code(safe.cut(reason, LONGEST))}" for reason in verdict.reasons[:LISTED])]
     return "\n".join(lines) + "\n\n"
 
 

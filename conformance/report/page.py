@@ -17,6 +17,7 @@ from guestwire.report.timeline import Budget, conversations
 from guestwire.report.trend import changes, history
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
+LONGEST = 4_000  # characters of a text that an agent chose
 SCRIPTS = ("model.js", "case.js", "page.js")
 
 
@@ -47,6 +48,7 @@ def _data(report: Document, folder: Path | None, earlier: Sequence[Document]) ->
     past = [*sorted(earlier, key=lambda each: str(each["run"]["started"])), report] if earlier else []
     return {
         "verdict": report["footer"]["verdict"],
+        "reasons": [safe.cut(safe.line(reason), LONGEST) for reason in report["footer"].get("reasons", ())],
         "about": _about(report),
         "facts": _facts(report),
         "agents": [{"label": a["label"], "connectable": safe.printable(a["connectable"])} for a in report["agents"]],
@@ -76,7 +78,7 @@ def _facts(report: Document) -> list[tuple[str, str]]:
     for agent in report["agents"]:
         digest = f", SHA-256 {agent['sha256']}" if agent["sha256"] else ""
         facts.append((f"Agent {agent['label']}", f"version {agent['agent_version'] or 'not told'}{digest}"))
-    return [(safe.line(name), safe.line(value)) for name, value in facts]
+    return [(safe.cut(safe.line(name), LONGEST), safe.cut(safe.line(value), LONGEST)) for name, value in facts]
 
 
 class _Index(dict[Any, int]):
@@ -115,8 +117,8 @@ def _cases(report: Document, folder: Path | None) -> dict[str, Any]:
 
 def _detail(case: dict[str, Any], checks: _Index, folder: Path | None, budget: Budget) -> dict[str, Any]:
     """What only cases that did not simply pass have."""
-    broken = [(checks[name], safe.printable(pair[0]), safe.printable(pair[1])) for name, pair in case["broken"].items()]
-    found: dict[str, Any] = {name: safe.printable(case[name]) for name in ("expected", "actual") if case[name]}
+    broken = [(checks[name], _text(pair[0]), _text(pair[1])) for name, pair in case["broken"].items()]
+    found: dict[str, Any] = {name: _text(case[name]) for name in ("expected", "actual") if case[name]}
     found |= {"broken": broken} if broken else {}
     found |= {"excused": True} if case.get("excused") else {}
     if case.get("evidence"):
@@ -124,6 +126,10 @@ def _detail(case: dict[str, Any], checks: _Index, folder: Path | None, budget: B
         talked = conversations(folder, case["evidence"], budget) if folder is not None else []
         found |= {"conversations": talked} if talked else {}
     return found
+
+
+def _text(text: str) -> str:
+    return safe.cut(safe.printable(text), LONGEST)
 
 
 def _ledger(names: list[str]) -> dict[str, Any]:

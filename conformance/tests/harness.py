@@ -17,6 +17,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TINY = HERE / "agents/tiny.py"
 ORACLE = HERE.parents[1] / "oracle/agent.py"
+for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "GUESTWIRE_TRACEBACK"):
+    os.environ.pop(_name, None)  # where the tests run is not told to the runs that they start
 CONFORM = (sys.executable, "-m", "guestwire.cli")
 _QUIET = ("-q", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider", "-p", "no:tmpdir")
 MINI = (

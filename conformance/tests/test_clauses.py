@@ -36,7 +36,9 @@ def told(tmp_path: Path, cases: list[CaseResult], capsys: pytest.CaptureFixture[
         rows=[("agent", "unix")],
     )  # fmt: skip
     path = tmp_path / "report.json"
-    path.write_text(document.dump(document.compose(head, cases, Exit.GREEN)))
+    outcomes = {case.outcome for case in cases}
+    verdict = Exit.RED if "FAIL" in outcomes else Exit.PARTIAL if "COULD-NOT-RUN" in outcomes else Exit.GREEN
+    path.write_text(document.dump(document.compose(head, cases, verdict)))
     return cli.main(["clauses", "--report", str(path)]), capsys.readouterr().out
 
 

@@ -70,7 +70,7 @@ def test_a_failure_in_one_shard(tmp_path: Path) -> None:
     def fail(index: int, report: dict[str, Any]) -> None:
         if index == 1:
             report["cases"][0]["outcome"] = "FAIL"
-            report["footer"]["outcomes"] = {"FAIL": 1, "PASS": len(report["cases"]) - 1}
+            report["footer"] |= {"outcomes": {"FAIL": 1, "PASS": len(report["cases"]) - 1}, "verdict": "red", "exit": 1}
 
     assert merge(tmp_path, shards(tmp_path, 3, fail)) == Exit.RED
 
@@ -109,6 +109,12 @@ def test_another_run(part: str, member: Any, value: object, tmp_path: Path, caps
 
     assert merge(tmp_path, shards(tmp_path, 2, differ)) == Exit.USAGE
     assert "are not of one run: other" in capsys.readouterr().err
+
+
+def test_check_of_another_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = shards(tmp_path, 2, lambda _, report: report["cases"][0].update(checks=["PING/no-longer"]))
+    assert merge(tmp_path, paths) == Exit.USAGE
+    assert "its ledger has a check PING/no-longer" in capsys.readouterr().err
 
 
 def test_no_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +14,7 @@ from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit, RunVerdict, judge
 from guestwire.report import document, github, junit
 from guestwire.tests.harness import CONFORM, TINY, run, temporary
-from guestwire.tests.reports import cases, head, report
+from guestwire.tests.reports import NASTY, cases, head, report
 
 # element: attributes that must be there, attributes that may, children in their order (* many)
 SCHEMA = {
@@ -32,6 +33,7 @@ SCHEMA = {
     ),
     "skipped": (set(), {"message", "type"}, []),
     "failure": ({"type"}, {"message"}, []),
+    "error": ({"type"}, {"message"}, []),
     "system-out": (set(), set(), []),
 }
 
@@ -76,23 +78,56 @@ def test_failure_and_skip() -> None:
     assert (properties["harness"], properties["protocol"], properties["agent_version"]) == ("0.1.0", "1", "0.1.0")
 
 
-@pytest.mark.parametrize(("strict", "failures"), [(True, 1), (False, 0)])
-def test_broken_should(strict: bool, failures: int) -> None:
+@pytest.mark.parametrize(("strict", "failures", "status"), [(True, 1, Exit.RED), (False, 0, Exit.GREEN)])
+def test_broken_should(strict: bool, failures: int, status: Exit) -> None:
     """A check that a passing case found broken is a failure where the verdict counts it."""
     made = CaseResult("PING", "agent", "unix", ["PING"], broken={"ERR-CODE/known": ["a code", "none"]})
-    root = ElementTree.fromstring(junit.xml(document.compose(head(strict=strict), [made], Exit.RED)))
+    root = ElementTree.fromstring(junit.xml(document.compose(head(strict=strict), [made], status)))
     conforms(root)
     assert len(list(root.iter("failure"))) == failures == int(root.get("failures", "-1"))
 
 
 def test_expected_failure_is_no_failure() -> None:
     made = cases(4)
-    root = ElementTree.fromstring(junit.xml(document.compose(head(), made, Exit.PARTIAL, made[2:3])))
+    root = ElementTree.fromstring(junit.xml(document.compose(head(), made, Exit.PARTIAL, made[2:3], ["why"])))
+    conforms(root)
     assert not list(root.iter("failure"))
     assert [skip.get("message", "")[:18] for skip in root.iter("skipped")] == [
         "expected to fail: ",
         "COULD-NOT-RUN: nee",
+        "partial: why",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [(Exit.GREEN, None), (Exit.RED, (1, 0, 0)), (Exit.PARTIAL, (0, 0, 1)), (Exit.HARNESS_BUG, (0, 1, 0))],
+)
+def test_verdict_that_the_cases_do_not_tell(status: Exit, counts: tuple[int, int, int] | None, tmp_path: Path) -> None:
+    """Where every case passed and the run is not green, JUnit XML has one more that did not."""
+    made = [CaseResult("PING", "agent", "unix", ["PING"])]
+    path = tmp_path / "junit.xml"
+    path.write_text(junit.xml(document.compose(head(), made, status, reasons=["\x1b why"])))
+    conforms(ElementTree.parse(path).getroot())
+    suites = [suite for suite in junitparser.JUnitXml.fromfile(str(path)) if suite.name == "verdict"]
+    assert [(suite.failures, suite.errors, suite.skipped) for suite in suites] == ([counts] if counts else [])
+    root = junitparser.JUnitXml.fromfile(str(path))
+    assert (root.tests, root.failures, root.errors) == (1 + bool(counts), *(counts or (0, 0))[:2])
+
+
+def test_what_an_agent_may_say_at_length() -> None:
+    """A mebibyte of anything: the files of CI systems stay small."""
+    made = cases(4)
+    made[2].actual = made[3].actual = (NASTY + "x" * 100) * 8_000
+    written = document.compose(head(), made, Exit.RED)
+    text = junit.xml(written)
+    conforms(ElementTree.fromstring(text))
+    assert len(text) < 50_000
+    long = judge(
+        made, [("agent", "unix"), ("oracle", "unix")], set(), filtered=False, strict=True, expected=4, errors=[]
+    )
+    assert len("".join(github.commands(long))) < 20_000
+    assert len(github.summary(long)) < 20_000
 
 
 # ---- GitHub
@@ -140,6 +175,9 @@ def test_only_where_it_runs_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         with temporary() as folder:
             done = run(folder, *words)
         assert ("\n::error title=FAIL PING@unix [tiny.py]::" in done.stdout) == there == path.exists()
+        stopped = re.search(r"^::stop-commands::(\w{32})\n(.*)^::\1::\n::error ", done.stdout, re.MULTILINE | re.DOTALL)
+        assert bool(stopped) == there
+        assert not stopped or "FAIL PING@unix" in stopped[2]
         assert done.stdout.endswith("0 passed, 1 failed, 0 skipped\n")
 
 

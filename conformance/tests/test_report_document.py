@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from guestwire import cli
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit
@@ -67,6 +68,11 @@ def change(*path: str | int, to: Any) -> Callable[[Any], None]:
     return apply
 
 
+def verdict(name: str, status: int) -> Callable[[Any], None]:
+    """Another verdict."""
+    return lambda made: made["footer"].update(verdict=name, exit=status)
+
+
 @pytest.mark.parametrize(
     ("alter", "says"),
     [
@@ -82,6 +88,8 @@ def change(*path: str | int, to: Any) -> Callable[[Any], None]:
         (change("footer", "outcomes", "PASS", to=1), "a footer that counts"),
         (change("cases", 0, "seconds", to=2.5), "was altered"),
         (change("footer", "verdict", to="green"), "has the verdict 'green' with the exit status 1"),
+        (verdict("green", 0), r"has the verdict 'green', and the failed case FRAME\S+@unix of oracle"),
+        (verdict("partial", 3), r"has the verdict 'partial', and the failed case FRAME\S+@unix of oracle"),
         (change("footer", "digest", to="0" * 64), "was altered"),
         (change("agents", 0, "sha256", to="abc"), "sha256"),
         (change("run", "started", to="yesterday"), "started"),
@@ -93,6 +101,81 @@ def test_altered_report_is_refused(tmp_path: Path, alter: Callable[[Any], None],
     with pytest.raises(UsageError, match=says) as told:
         document.load(written(tmp_path, made))
     assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda made: made["cases"][2].update(outcome="CRASH", excused=True), "the failed case"),
+        (lambda made: made["cases"][2].update(outcome="PASS"), "cases that did not run"),
+        (
+            lambda made: made["run"].update(filtered=True) or made["cases"][2].update(outcome="PASS"),
+            "cases that did not run",
+        ),
+        (lambda made: made["cases"][2].update(outcome="PASS", broken={"PING": ["a", "b"]}), "the failed case"),
+    ],
+)
+def test_green_that_cannot_be(change: Callable[[Any], None], says: str, tmp_path: Path) -> None:
+    made = report()
+    change(made)
+    outcomes = [case["outcome"] for case in made["cases"]]
+    made["footer"] |= {"digest": document.digest(made["cases"]), "verdict": "green", "exit": 0}
+    made["footer"]["outcomes"] = {name: outcomes.count(name) for name in set(outcomes)}
+    with pytest.raises(UsageError, match=says):
+        document.load(written(tmp_path, made))
+
+
+# ---- every command that reads one
+
+
+def spoiled(tmp_path: Path) -> dict[str, tuple[Path, str]]:
+    """Reports of all kinds that are none, with what is said of each."""
+    whole, altered, later = (document.dump(report()) for _ in range(3))
+    texts = {
+        "cut": (whole[: len(whole) // 2], "was cut short or damaged"),
+        "unfinished": (document.unfinished(), "has no footer"),
+        "altered": (altered.replace('"seconds": 0.0125', '"seconds": 0.0', 1), "was altered"),
+        "later": (later.replace('"format_version": 1', '"format_version": 2'), "has the format version 2; this conform reads 1"),
+        "older": (later.replace('"format_version": 1', '"format_version": "\\u001b[31m"'), "this conform reads 1"),
+        "empty": ("", "is no guestwire report"),
+    }  # fmt: skip
+    found = {}
+    for name, (text, says) in texts.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(text)
+        found[name] = (path, says)
+    return found
+
+
+def test_every_command_refuses(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """report, its --history, merge, clauses; run's --history and --last-failed: exit 2, one line, nothing written."""
+    good = str(written(tmp_path, report()))
+    place = tmp_path / "place"
+    judging = ["run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1"]
+    for name, (path, says) in spoiled(tmp_path).items():
+        for words in (
+            ["report", str(path)],
+            ["report", str(path), "--html", str(place / "page.html"), "--junit", str(place / "junit.xml")],
+            ["report", good, "--html", str(place / "page.html"), "--history", str(path)],
+            ["merge", str(path), "--report-dir", str(place)],
+            ["clauses", "--report", str(path)],
+            [*judging, f"--report-dir={place}", "--history", str(path)],
+        ):
+            assert cli.main(words) == 2, (name, words)
+            told = capfd.readouterr()
+            assert (told.out, len(told.err.strip().splitlines())) == ("", 1), (name, words)
+            assert says in told.err, (name, words)
+            assert told.err.strip().isprintable()
+            assert not list(place.glob("*"))
+        last = tmp_path / name
+        last.mkdir()
+        (last / "report.json").write_bytes(path.read_bytes())
+        assert cli.main([*judging, f"--report-dir={last}", "--last-failed"]) == 2
+        told = capfd.readouterr()
+        assert (told.out, len(told.err.strip().splitlines())) == ("", 1)
+        assert says in told.err
+        assert [each.name for each in last.iterdir()] == ["report.json"]
+        assert (last / "report.json").read_bytes() == path.read_bytes()
 
 
 def test_case_told_twice_is_refused(tmp_path: Path) -> None:

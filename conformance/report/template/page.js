@@ -12,6 +12,8 @@ function head() {
   for (const state of [...RANK].reverse()) {
     if (counts.has(state)) at("counts").append(tag(state, `${counts.get(state).toLocaleString("en")} ${STATES[state][2]}`));
   }
+  at("reasons").hidden = !data.reasons.length;
+  at("reasons").append(...data.reasons.map((reason) => make("li", {}, reason)));
   at("about").firstElementChild.textContent = data.about;
   for (const [name, value] of data.facts) at("facts").append(make("dt", {}, name), make("dd", {}, value));
 }
