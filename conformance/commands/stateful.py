@@ -14,6 +14,7 @@ from pathlib import Path
 import guestwire
 from guestwire.drive import connectable
 from guestwire.drive.connectable import Connectable, UsageError
+from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.judge.verdict import Exit
 from guestwire.stateful import asks, steps
 from guestwire.stateful.arena import Arena, arena
@@ -47,6 +48,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
+    if not ON_LINUX:
+        raise UsageError(lacking("conform stateful"))
     agent = connectable.parse(options.agent)
     if options.replay:
         return _replay(agent, options.replay)

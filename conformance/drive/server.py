@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from guestwire.drive.connectable import Connectable
+from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.drive.process import StartSpec
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, expect
 
@@ -239,6 +240,8 @@ def start(witness: Any, connectable: Connectable, transport: str, spec: StartSpe
     """An agent, serving. Raises Crash, DeadlineExceeded or, where it cannot be started at all, CouldNotRun."""
     if connectable.kind != "exec":
         return Remote(connectable)
+    if not ON_LINUX:
+        raise CouldNotRun(lacking("starting an agent"))
     try:
         if transport == "fd-conn":
             return OneShots(witness, spec)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.mutants.load import CatalogueError, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,8 @@ BUILD_TIMEOUT = 300.0  # seconds; the first of a run compiles everything
 
 def possible() -> str:
     """What is missing for mutants of the oracle, "" for nothing."""
+    if not ON_LINUX:
+        return lacking("conform mutants")
     return "" if ORACLE.is_file() else f"no {ORACLE}: mutants are made from the oracle's source, in a checkout"
 
 

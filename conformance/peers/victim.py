@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from guestwire import protocol
+from guestwire.drive.platform import ON_LINUX, lacking
+from guestwire.judge.outcome import CouldNotRun
 
 _ADDRESS_SPACE = 2 << 30  # a host function that falls for it must not take the machine with it
 
@@ -65,7 +67,9 @@ def main() -> None:
 
 
 def measure(sock: socket.socket, call: str, timeout: float) -> Cost:
-    """Let a victim call a host function on this socket."""
+    """Let a victim call a host function on this socket. Raises CouldNotRun where its memory cannot be measured."""
+    if not ON_LINUX:
+        raise CouldNotRun(lacking("measuring a host function's memory"))
     command = [sys.executable, "-m", "guestwire.peers.victim", str(sock.fileno()), call, str(timeout)]
     done = subprocess.run(command, pass_fds=[sock.fileno()], capture_output=True, timeout=timeout + 20, check=True)
     return Cost(**json.loads(done.stdout))
