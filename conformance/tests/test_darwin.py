@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from guestwire.judge.verdict import Exit
-from guestwire.tests.harness import ORACLE, Done, run, temporary
-from guestwire.tests.test_tcp import behind_tcp, oracle, serve_one
+from guestwire.tests.harness import ORACLE, Done, oracle, run, temporary
+from guestwire.tests.test_tcp import behind_tcp, serve_one
 
 DARWIN = (sys.executable, str(Path(__file__).with_name("darwin.py")))
 FEW = ("PING", "RUN-EXIT", "CONV-ONE")
