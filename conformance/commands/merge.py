@@ -81,7 +81,10 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError(f"these reports make none together: it {wrong}")
     target = Path(options.report_dir)
     folder.claim(target)
+    for path, report in zip(options.reports, reports, strict=True):
+        folder.gather(path.parent, [case.evidence for case in document.results(report)], target)
     folder.fill(target, whole)
-    terminal.show(verdict, {agent["label"]: agent["connectable"] for agent in first["agents"]}, live.console())
+    texts = {agent["label"]: agent["connectable"] for agent in first["agents"]}
+    terminal.show(verdict, texts, live.console(), str(target))
     print(terminal.total(verdict))
     return verdict.exit

@@ -16,6 +16,7 @@ from typing import Any
 from guestwire import protocol
 from guestwire.drive.conversation import frame
 from guestwire.drive.server import Agent
+from guestwire.drive.transcript import Transcript
 from guestwire.judge.outcome import DeadlineExceeded, Violation, short
 
 PATIENCE = 5.0  # seconds for one answer
@@ -35,10 +36,11 @@ def _receive(sock: socket.socket, size: int, end: float) -> bytes:
     return data
 
 
-def _ask(agent: Agent, request: bytes, what: str) -> dict[str, Any] | None:
+def _ask(agent: Agent, request: bytes, what: str, transcript: Transcript | None = None) -> dict[str, Any] | None:
     """The object that the first frame of the answer holds, None where the agent ends the conversation instead. Raises Violation
     for anything else, DeadlineExceeded for no answer."""
-    with agent.connect() as sock:
+    made = agent.connect()
+    with transcript.record(made, "sanity bracket") if transcript is not None else made as sock:
         end = time.monotonic() + PATIENCE
         sock.settimeout(PATIENCE)
         try:
@@ -62,9 +64,9 @@ def _ask(agent: Agent, request: bytes, what: str) -> dict[str, Any] | None:
     raise Violation(f"{what} (sanity bracket)", f"a frame that is none: {short(header + payload, 80)}")
 
 
-def pulse(agent: Agent, when: str) -> str:
+def pulse(agent: Agent, when: str, transcript: Transcript | None = None) -> str:
     """A ping is served. Return: the pong's `instance`, "" for none. Raises Violation, DeadlineExceeded."""
-    answer = _ask(agent, PING, f"a ping served {when}")
+    answer = _ask(agent, PING, f"a ping served {when}", transcript)
     if answer is None or answer.get("ok") is False:
         raise Violation(f"a ping served {when} (sanity bracket)", "end of stream" if answer is None else short(answer))
     instance = answer.get("instance")

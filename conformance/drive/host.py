@@ -17,6 +17,7 @@ from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.footprint import Footprint
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
+from guestwire.drive.transcript import Transcript
 from guestwire.judge.outcome import Crash, Violation, bounded, expect, expect_equal, short
 from guestwire.spec import generate
 
@@ -59,17 +60,22 @@ class Row:
         conditions["env"] = ENVIRONMENT | self.connectable.environment | (conditions.get("env") or {})
         return StartSpec(argv=(*self.connectable.argv, *options), **conditions)
 
-    def agent(self) -> Agent:
-        """The shared agent, started and warmed up if it is not there."""
+    @property
+    def started(self) -> Agent | None:
+        """The shared agent if it is there."""
+        return self._agent
+
+    def agent(self, transcript: Transcript) -> Agent:
+        """The shared agent, started and warmed up if it is not there. The warm-up goes into the transcript."""
         if self._agent is None:
             home = self._home()
             self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(env=home), self.folder)
             self._pid = self._agent.pid  # none on fd-conn, where each conversation has its own, which has ended by then
             self._instance = ""
             if self._pid is not None:
-                self._warm_up(self._agent)
+                self._warm_up(self._agent, transcript)
             elif self._answers_pings and self.transport != "fd-conn":
-                self._instance = bracket.pulse(self._agent, "before the case")
+                self._instance = bracket.pulse(self._agent, "before the case", transcript)
             if self._pid is not None or home:
                 self._watched += self._agent.folders
                 self._baseline = self.witness.footprint(self._pid, self._watched)
@@ -79,7 +85,7 @@ class Row:
     def _answers_pings(self) -> bool:
         return "ping" not in self.connectable.lacked_operations
 
-    def bracket(self, clause: str) -> None:
+    def bracket(self, clause: str, transcript: Transcript) -> None:
         """After a case: a ping is served, by the process that served the one before it (which came after the case before, or with
         the warm-up). On fd-conn, where every conversation has its own process, another one serves it, once for each clause."""
         if self._agent is None or not self._answers_pings:
@@ -87,10 +93,10 @@ class Row:
         if self.transport == "fd-conn":
             if clause not in self._bracketed:
                 self._bracketed.add(clause)
-                bracket.pulse(self._agent, "after the case")
+                bracket.pulse(self._agent, "after the case", transcript)
                 self._agent.check_alive()
             return
-        instance = bracket.pulse(self._agent, "after the case")
+        instance = bracket.pulse(self._agent, "after the case", transcript)
         if instance != self._instance:
             was = f"the process that called itself {self._instance!r} (sanity bracket)"
             raise Crash(was, f"one that calls itself {instance!r}: it was restarted")
@@ -104,18 +110,19 @@ class Row:
         names = {"HOME", "TMPDIR"} - set(self.connectable.environment)
         return dict.fromkeys(names, path)
 
-    def _warm_up(self, agent: Agent) -> None:
+    def _warm_up(self, agent: Agent, transcript: Transcript) -> None:
         """What an agent holds for good once it has worked. Whether it works is for the cases to judge, each its own part."""
         end = time.monotonic() + 10
         for request in WARM_UP:
             if request["op"] in self.connectable.lacked_operations:
                 continue
-            conversation = Conversation(agent.connect(), lambda: end - time.monotonic())
+            sock = transcript.record(agent.connect(), "warm-up")
+            conversation = Conversation(sock, lambda: end - time.monotonic())
             with contextlib.suppress(Violation), conversation.sock:
                 conversation.send_json(request)
                 conversation.answer()
         if self._answers_pings:
-            self._instance = bracket.pulse(agent, "before the case")
+            self._instance = bracket.pulse(agent, "before the case", transcript)
         time.sleep(0.05)
 
     def settled(self) -> dict[str, str]:
@@ -162,10 +169,12 @@ class Host:
         self.full_sweep = False  # every cut on every transport, not just on `unix`
         self.time_scale = 1.0  # a slow guest may stretch the contract's times
         self.soft: dict[str, tuple[str, str]] = {}  # checks other than the case's own, found broken on the way
+        self.transcript = Transcript()
         self._private = private
         self._started: list[Host] = []
         self._conversations: list[Conversation] = []
         self._scratch: str | None = None
+        self.scratch_path = ""  # of the scratch directory, also once it is gone
 
     # ---- reaching the agent
 
@@ -176,7 +185,7 @@ class Host:
     @property
     def agent(self) -> Agent:
         """The process behind this host's connections."""
-        return self._private or self.row.agent()
+        return self._private or self.row.agent(self.transcript)
 
     @property
     def pid(self) -> int:
@@ -186,7 +195,8 @@ class Host:
 
     def connect(self) -> Conversation:
         """A new conversation. It must be read to its end or closed on purpose before the case ends."""
-        conversation = Conversation(self.agent.connect(), self.left, self.row.connectable.lacked_operations)
+        sock = self.transcript.record(self.agent.connect())
+        conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations)
         self._conversations.append(conversation)
         return conversation
 
@@ -204,7 +214,7 @@ class Host:
                     raise Violation(f"something listens on {path} within {within:g} s", str(error)) from None
                 time.sleep(0.005)
                 continue
-            conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations)
+            conversation = Conversation(self.transcript.record(sock), self.left, self.row.connectable.lacked_operations)
             self._conversations.append(conversation)
             return conversation
 
@@ -215,7 +225,7 @@ class Host:
         kind = transport or row.transport
         agent = server.start(row.witness, row.connectable, kind, row.spec(*options, **conditions), row.folder)
         host = Host(row, self.left(), agent)
-        host.soft = self.soft
+        host.soft, host.transcript = self.soft, self.transcript
         host.transport = kind
         self._started.append(host)
         return host
@@ -232,13 +242,18 @@ class Host:
     def scratch(self) -> str:
         """A directory of this case in the agent's world, empty at first; nothing of put_file's may be left in it."""
         if self._scratch is None:
-            self._scratch = self.witness.scratch()
+            self._scratch = self.scratch_path = self.witness.scratch()
         return self._scratch
 
     @property
     def times(self) -> Timers:
         """What the agent's descriptor says of its times, else the contract's defaults."""
         return self.row.connectable.times
+
+    def agents(self) -> list[Agent]:
+        """Every agent of this case that was started and is not put away."""
+        mine = self._private or self.row.started
+        return [*([mine] if mine is not None else []), *(agent for host in self._started for agent in host.agents())]
 
     # ---- whole conversations
 
@@ -327,7 +342,7 @@ class Host:
                 raise RuntimeError("harness bug: a conversation was neither read to its end nor closed on purpose")
         if self._private is None:
             self.settle()
-            self.row.bracket(self.clause)
+            self.row.bracket(self.clause, self.transcript)
         if self._scratch is not None:
             left = self._temporaries_left(self._scratch)
             self.should("SRV-SURVIVE/leaks", not left, "no temporary file left", left)

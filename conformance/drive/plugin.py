@@ -19,7 +19,7 @@ import pytest
 from _pytest.outcomes import Exit as PytestExit
 from _pytest.runner import runtestprotocol
 
-from guestwire.drive import connectable, selection
+from guestwire.drive import connectable, keeping, selection
 from guestwire.drive.connectable import TRANSPORTS, Connectable, Timers, UsageError
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
@@ -270,6 +270,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         lacked = made.row.connectable.lacks
         result.broken.update({name: list(pair) for name, pair in made.soft.items() if name not in lacked})
     selection.note(item.config, result)
+    keeping.leave(item, result, item.stash.get(HOST, None), rows_of(item.config)[0][0])
+    if HOST in item.stash:
+        del item.stash[HOST]  # with its transcript: items live as long as the session
     report = next((report for report in reports if not report.passed), reports[min(1, len(reports) - 1)])
     setattr(report, "guestwire", result.to_json() | {"started": started})  # noqa: B010
     item.ihook.pytest_runtest_logreport(report=report)
@@ -295,6 +298,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
     yield made
+    keeping.look(request.node, request.node.stash[RESULT], made)
     made.release()
     if request.node.stash[RESULT].outcome != Outcome.PASS or request.config.getoption("restart"):
         row.discard()

@@ -216,6 +216,7 @@ class Started:
 
     def __init__(self, spec: StartSpec, stderr_path: Path) -> None:
         self._stderr_path = stderr_path
+        self.spec = spec
         err, self._kept = _stderr(spec, stderr_path)
         stdin = os.open(spec.stdin, os.O_RDONLY | os.O_CLOEXEC)
         close = (*spec.close, 2) if spec.stderr == "closed" else spec.close

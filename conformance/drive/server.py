@@ -33,6 +33,10 @@ class Agent(ABC):
     pid: int | None = None
     folders: tuple[str, ...] = ()  # directories that are there for its sake alone
 
+    def pids(self) -> list[int]:
+        """Every process of it that is known."""
+        return [] if self.pid is None else [self.pid]
+
     @abstractmethod
     def connect(self) -> socket.socket:
         """A new connection, blocking, without timeout."""
@@ -124,6 +128,9 @@ class OneShots(Agent):
         self._witness = witness
         self._spec = spec
         self._pids: list[int] = []
+
+    def pids(self) -> list[int]:
+        return list(self._pids)
 
     def connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()

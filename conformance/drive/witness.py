@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import footprint, process, special
+from guestwire.drive import autopsy, footprint, process, special
 from guestwire.drive.footprint import Footprint
 from guestwire.drive.process import Process, Started, StartSpec, Stats
 from guestwire.judge.outcome import CouldNotRun
@@ -296,6 +296,15 @@ class Witness(special.SpecialFiles):
     def stderr(self, pid: int) -> bytes:
         """What the agent has written to stderr so far."""
         return self._agents[pid].stderr()
+
+    def facts(self, pid: int) -> autopsy.Facts | None:
+        """How an agent was started here and where it stands, None when it was not or is forgotten."""
+        agent = self._agents.get(pid)
+        return None if agent is None else autopsy.facts(pid, agent.spec, agent.poll(), agent.stderr())
+
+    def threads(self, pid: int) -> str:
+        """Where each thread of a process and of its descendants waits."""
+        return autopsy.threads(pid)
 
     def stop(self, pid: int) -> None:
         """Kill the agent with its tree and forget it."""

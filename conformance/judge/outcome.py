@@ -98,6 +98,7 @@ class CaseResult:
     seconds: float = 0.0
     deadline: float = 0.0  # seconds that it may take; 0: not known
     broken: dict[str, list[str]] = field(default_factory=dict)
+    evidence: str = ""  # its folder, relative to the report's
 
     @property
     def id(self) -> str:

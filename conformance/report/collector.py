@@ -138,7 +138,8 @@ class Collector:
         """Everything but the last line."""
         assert self.verdict is not None
         with github.no_commands(target) if github.here() else contextlib.nullcontext():
-            terminal.show(self.verdict, {agent.label: agent.text for agent, _ in self._rows}, target)
+            texts = {agent.label: agent.text for agent, _ in self._rows}
+            terminal.show(self.verdict, texts, target, self._config.getoption("report_dir") or "")
         for line in github.commands(self.verdict) if github.here() else ():
             target.print(line)
 

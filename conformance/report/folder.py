@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from guestwire.drive.connectable import UsageError
@@ -36,6 +36,21 @@ def fill(folder: Path, report: document.Document, earlier: Sequence[document.Doc
     write(folder / "junit.xml", junit.xml(report))
     write(folder / "report.html", page.render(report, folder, earlier))
     write(folder / REPORT, document.dump(report))
+
+
+def gather(source: Path, names: Iterable[str], folder: Path) -> None:
+    """Copy the evidence of these names that lies beside another report, as private as it was. Raises UsageError."""
+    try:
+        for name in filter(None, names):
+            place, found = folder / name, source / name
+            inside = place.resolve().is_relative_to((folder / "evidence").resolve())
+            if not inside or not found.is_dir() or place.exists():
+                continue
+            for above in (folder / "evidence", place.parent):
+                above.mkdir(mode=0o700, exist_ok=True)
+            shutil.copytree(found, place, symlinks=True)
+    except (OSError, shutil.Error) as error:
+        raise UsageError(f"the evidence in {source} cannot be copied to {folder}: {error}") from None
 
 
 def _ours(report: Path) -> bool:

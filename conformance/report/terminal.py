@@ -5,6 +5,7 @@ What an agent said is shown on one line each, its control characters as escapes,
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -44,13 +45,17 @@ def _matrix(verdict: RunVerdict, narrow: bool) -> Table:
     return table
 
 
-def _failure(case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str]) -> Iterator[Line]:
+def _failure(
+    case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str], report_dir: str
+) -> Iterator[Line]:
     yield f"{title} [{case.agent}]", BAD
     yield f"  expected: {safe.cut(safe.line(expected), LONGEST)}", ""
     yield f"    actual: {safe.cut(safe.line(actual), LONGEST)}", ""
     agent = texts.get(case.agent, next(iter(texts.values())))
     transport = "" if case.transport == "-" else f" --transport {case.transport}"
     yield f"    repeat: .venv/bin/conform run {shlex.quote(agent)}{transport} --case {shlex.quote(case.case)}", DIM
+    if case.evidence:
+        yield f"  evidence: {shlex.quote(os.path.join(report_dir, case.evidence))}", DIM
 
 
 def _not_applicable(verdict: RunVerdict) -> Iterator[Line]:
@@ -65,17 +70,17 @@ def _not_applicable(verdict: RunVerdict) -> Iterator[Line]:
         yield f"NOT-APPLICABLE {counted.total()} cases [{agent}], {reason}: {parts}", ODD
 
 
-def _failures(verdict: RunVerdict, texts: dict[str, str]) -> Iterator[Line]:
+def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str) -> Iterator[Line]:
     shown = 0
     for case in verdict.failures:
         shown += 1
         if shown <= SHOWN:
-            yield from _failure(case, f"{case.outcome} {case.id}", case.expected, case.actual, texts)
+            yield from _failure(case, f"{case.outcome} {case.id}", case.expected, case.actual, texts, report_dir)
     for case, name in verdict.broken:
         shown += 1
         if shown <= SHOWN:
             expected, actual = case.broken[name]
-            yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts)
+            yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts, report_dir)
     if shown > SHOWN:
         yield f"... and {shown - SHOWN} more failures", BAD
     for error in verdict.errors:
@@ -115,14 +120,14 @@ def _verdict(verdict: RunVerdict) -> Line:
     }[verdict.exit]
 
 
-def show(verdict: RunVerdict, texts: dict[str, str], console: Console) -> None:
-    """The report but for its last line. `texts` maps an agent's label to its connectable."""
+def show(verdict: RunVerdict, texts: dict[str, str], console: Console, report_dir: str = "") -> None:
+    """The report but for its last line. `texts` maps an agent's label to its connectable; evidence stands below `report_dir`."""
 
     def told(lines: Iterable[Line]) -> None:
         for text, style in lines:
             console.print(Text(safe.cut(safe.line(text, indented=True), 8 * LONGEST), style=style))
 
-    failures = list(_failures(verdict, texts))
+    failures = list(_failures(verdict, texts, report_dir))
     told([*failures, ("", "")] if failures else [])
     with console.capture() as captured:
         console.print(_matrix(verdict, console.width < NARROW), soft_wrap=False)

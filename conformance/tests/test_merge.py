@@ -14,6 +14,7 @@ from guestwire.judge import ledger
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit
 from guestwire.report import document
+from guestwire.report import folder as reports
 from guestwire.tests.harness import MINI, TINY, run, temporary
 
 
@@ -133,3 +134,27 @@ def test_real_shards(folder: Path, tmp_path: Path) -> None:
     assert merge(tmp_path, [str(path) for path in paths]) == Exit.RED
     whole = json.loads((tmp_path / "whole/report.json").read_text())
     assert whole["footer"]["outcomes"] == {"FAIL": 1, "PASS": 3}
+
+
+def test_evidence_comes_along(tmp_path: Path) -> None:
+    def fail(index: int, report: dict[str, Any]) -> None:
+        case = report["cases"][0]
+        case |= {"outcome": "FAIL", "evidence": f"evidence/agent/{index}"}
+        outcomes = {"FAIL": 1, "PASS": len(report["cases"]) - 1}
+        report["footer"] |= {"outcomes": outcomes, "verdict": "red", "exit": 1}
+        (tmp_path / case["evidence"]).mkdir(parents=True)
+        (tmp_path / case["evidence"] / "case.json").write_text(str(index))
+
+    assert merge(tmp_path, shards(tmp_path, 2, fail)) == Exit.RED
+    for index in range(2):
+        copied = tmp_path / f"whole/evidence/agent/{index}"
+        assert (copied / "case.json").read_text() == str(index)
+        assert copied.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp", "evidence/../.."])
+def test_evidence_from_elsewhere_is_left_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "in/evidence").mkdir(parents=True)
+    reports.gather(tmp_path / "in", [name], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

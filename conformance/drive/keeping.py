@@ -1,0 +1,46 @@
+"""When a failed case's evidence is gathered and written (judge/evidence.py says what): only with --report-dir."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from guestwire.drive.connectable import Connectable
+from guestwire.drive.host import Host
+from guestwire.judge import evidence
+from guestwire.judge.outcome import CaseResult, Outcome
+
+_CAPTURE = pytest.StashKey[evidence.Capture]()
+
+
+def _wanted(config: pytest.Config, result: CaseResult, host: Host | None) -> bool:
+    """Whether it failed, or could not go on once it had begun."""
+    stopped = result.outcome == Outcome.COULD_NOT_RUN and host is not None
+    broken = result.failed or (host is not None and host.soft)
+    return bool(stopped or broken) and config.getoption("report_dir") is not None
+
+
+def look(item: pytest.Item, result: CaseResult, host: Host) -> None:
+    """After the case, before its agents are killed."""
+    if _wanted(item.config, result, host):
+        item.stash[_CAPTURE] = evidence.capture(host, hung=result.outcome == Outcome.TIMEOUT)
+
+
+def leave(item: pytest.Item, result: CaseResult, host: Host | None, first: Connectable) -> None:
+    """Write the folder. `first` is an agent of the run, for cases that need none but that a run cannot do without."""
+    if not _wanted(item.config, result, host):
+        return
+    option = item.config.getoption
+    options = [
+        *(["--destructive"] if option("destructive") else []),
+        *(["--sweep=full"] if option("sweep") == "full" else []),
+    ]
+    connectable = first if host is None else host.row.connectable
+    script = evidence.replay_script(result, connectable, options, item.path)
+    found = item.stash.get(_CAPTURE, evidence.Capture())
+    try:
+        evidence.write(Path(option("report_dir")), result, host, found, script, option("shuffle"))
+    except OSError as error:
+        result.evidence = ""
+        result.actual += f" (its evidence could not be written: {error})"
