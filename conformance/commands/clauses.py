@@ -10,6 +10,7 @@ from pathlib import Path
 from guestwire.judge import ledger
 from guestwire.judge.ledger import Check
 from guestwire.judge.outcome import CaseResult, Outcome
+from guestwire.judge.twins import unfounded
 from guestwire.judge.verdict import Exit
 from guestwire.report import document, folder, safe
 
@@ -29,8 +30,9 @@ class Proof:
         self._agents = agents
         self._cases: dict[tuple[str, str], Counter[str]] = {}
         self.unknown = sorted({name for case in results for name in case.checks if name not in ledger.checks()})
+        nothing = {id(case) for case in unfounded(results)}
         for case in results:
-            for name in {*case.checks, *case.broken}:
+            for name in {*(case.checks if id(case) not in nothing else ()), *case.broken}:
                 outcome = "FAIL" if name in case.broken and case.outcome == Outcome.PASS else case.outcome
                 self._cases.setdefault((case.agent, name), Counter())[outcome] += 1
 

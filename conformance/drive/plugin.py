@@ -205,7 +205,7 @@ def _identify(item: pytest.Function, case: Case) -> CaseResult:
         else:
             parts.append(identity)
     name = ":".join([case.checks[0], *filter(None, parts)])
-    return CaseResult(name, agent, transport, checks, deadline=deadline)
+    return CaseResult(name, agent, transport, checks, deadline=deadline, twin=case.twin)
 
 
 def _judged(case: Case, agent: Connectable) -> list[str]:

@@ -41,6 +41,7 @@ class Case:
     transports: tuple[str, ...]  # empty: all
     long: bool
     wide: bool
+    twin: str = ""
 
     @property
     def native_memory(self) -> bool:
@@ -56,10 +57,12 @@ def case(
     transports: tuple[str, ...] = (),
     long: bool = False,
     wide: bool = False,
+    twin: str = "",
 ) -> Callable[[Test], Test]:
     """Declare a case. `checks`: ids of the ledger, the first one names the case. `needs`: words of NEEDS, blank-separated.
     `deadline`: seconds for the whole case. `transports`: only these. `long`: it waits much and is started
-    first. `wide`: one of a large set; every chunking on `unix`, only whole elsewhere (--sweep full: every one)."""
+    first. `wide`: one of a large set; every chunking on `unix`, only whole elsewhere (--sweep full: every one). `twin`: of a case
+    that is refused the id of one that is served, and differs in one thing; where that did not pass, this one proves nothing."""
     if not checks:
         raise ledger.LedgerError("a case names at least one check")
     for identity in checks:
@@ -69,7 +72,7 @@ def case(
         raise ledger.LedgerError(f"{checks[0]}: unknown needs {sorted(words - set(NEEDS))}")
 
     def declare(function: Test) -> Test:
-        declared = Case(checks, variant, words, deadline, transports, long, wide)
+        declared = Case(checks, variant, words, deadline, transports, long, wide, twin)
         setattr(function, "guestwire_case", declared)  # noqa: B010
         return function
 

@@ -99,6 +99,7 @@ class CaseResult:
     deadline: float = 0.0  # seconds that it may take; 0: not known
     broken: dict[str, list[str]] = field(default_factory=dict)
     evidence: str = ""  # its folder, relative to the report's
+    twin: str = ""  # the case without which this one proves nothing; see judge/twins.py
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from enum import IntEnum
 from guestwire.judge.expect import Expectation, Settled, settle
 from guestwire.judge.ledger import Check, checks
 from guestwire.judge.outcome import CaseResult, Outcome
+from guestwire.judge.twins import unfounded
 
 
 class Exit(IntEnum):
@@ -55,6 +56,7 @@ class RunVerdict:
     )  # failures that --expect names, and what is wrong with its entries
     not_applicable: list[CaseResult] = field(default_factory=list)
     lacked: dict[str, list[str]] = field(default_factory=dict)  # agent: checks that its descriptor says it lacks
+    unfounded: list[CaseResult] = field(default_factory=list)  # cases that passed and prove nothing, for want of a twin
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -84,7 +86,8 @@ class RunVerdict:
             return Exit.HARNESS_BUG
         open_checks = [*self.unproved.values(), *self.lacked.values(), *(case.checks for case in self.not_applicable)]
         unproved = any(self._gated(name) for names in open_checks for name in names)
-        return Exit.PARTIAL if self.filtered or self.could_not_run or unproved else Exit.GREEN
+        partial = self.filtered or self.could_not_run or self.unfounded or unproved
+        return Exit.PARTIAL if partial else Exit.GREEN
 
     @property
     def _told(self) -> int:
@@ -132,6 +135,8 @@ def judge(
     broken: list[tuple[CaseResult, str]] = []
     could_not_run: list[CaseResult] = []
     not_applicable: list[CaseResult] = []
+    twinless = unfounded(results)
+    nothing = {id(case) for case in twinless}
     for case in results:
         row = table.setdefault((case.agent, case.transport), RowVerdict(case.agent, case.transport))
         row.cases += 1
@@ -145,7 +150,7 @@ def judge(
         good = case.outcome == Outcome.PASS
         if not good and id(case) not in known:
             failures.append(case)
-        for name in case.checks:
+        for name in case.checks if id(case) not in nothing else ():
             (row.passed if good and name not in case.broken else row.failed)[checks()[name].level].add(name)
         for name in case.broken:
             row.failed[checks()[name].level].add(name)
@@ -174,6 +179,7 @@ def judge(
         settled,
         not_applicable,
         declared,
+        twinless,
     )
 
 

@@ -92,6 +92,14 @@ def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str) -> It
     yield from _not_applicable(verdict)
 
 
+def _unfounded(verdict: RunVerdict) -> Iterator[Line]:
+    """One line for each agent: cases that passed and do not count."""
+    for agent in dict.fromkeys(case.agent for case in verdict.unfounded):
+        found = [case for case in verdict.unfounded if case.agent == agent]
+        some = ", ".join(f"{case.id} (twin {case.twin})" for case in found[:3]) + (", ..." if len(found) > 3 else "")
+        yield f"NOT COUNTED [{agent}]: {len(found)} refusals whose twins did not run or did not pass: {some}", ODD
+
+
 def _notes(verdict: RunVerdict) -> Iterator[Line]:
     yield (
         "(fd-conn: cases that need several conversations with one process do not exist there; hybrid: those that half-close)",
@@ -105,6 +113,7 @@ def _notes(verdict: RunVerdict) -> Iterator[Line]:
         yield f"failed as expected: {len(verdict.settled.expected)} cases (--expect)", ODD
     for agent, names in verdict.lacked.items():
         yield f"lacking by its descriptor [{agent}]: {', '.join(names)}", ODD
+    yield from _unfounded(verdict)
     if not verdict.filtered:
         for agent, names in verdict.unproved.items():
             if names:

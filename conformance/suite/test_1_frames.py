@@ -102,7 +102,7 @@ def test_over_the_cap_is_not_read(host: Host) -> None:
     conversation.wait_gone(within=4)
 
 
-@case("FRAME-CAP/unallocated", needs="server start witness")
+@case("FRAME-CAP/unallocated", needs="server start witness", twin="FRAME-TYPES/json:ping")
 def test_over_the_cap_is_not_allocated(host: Host) -> None:
     """Address space counts as well: memory that is only reserved does not show in the resident set."""
     agent = host.start()
@@ -135,7 +135,7 @@ def test_data_frame_at_the_cap(host: Host) -> None:
     expect(content == block * (CAP // len(block)), "the file as it was sent", f"another one, of {len(content)} bytes")
 
 
-@case("FRAME-CAP/upload", needs="witness")
+@case("FRAME-CAP/upload", needs="witness", twin="PUT-OK/content:1")
 def test_over_the_cap_in_an_upload(host: Host) -> None:
     for kind in (1, 4, 5, 9):
         with about(f"a frame of type {kind}"):
@@ -180,7 +180,7 @@ def test_no_empty_frame(host: Host) -> None:
     expect_equal(host.output("printf a; exec >&-; sleep 0.05"), b"a", "output")
 
 
-@case("FRAME-EOF-EMPTY/received", needs="witness")
+@case("FRAME-EOF-EMPTY/received", needs="witness", twin="PUT-OK/content:1")
 def test_payload_of_eof_is_ignored(host: Host, chunking: str) -> None:
     """It is no data: an upload of 10 bytes that ends in an EOF frame with the second 5 as payload is short."""
     path = f"{host.scratch}/file"
@@ -189,7 +189,7 @@ def test_payload_of_eof_is_ignored(host: Host, chunking: str) -> None:
     nothing_left(host)
 
 
-@case("FRAME-EOF-EMPTY/received", variant="read-whole")
+@case("FRAME-EOF-EMPTY/received", variant="read-whole", twin="PUT-OK/content:1")
 def test_eof_is_read_whole(host: Host) -> None:
     """An EOF frame with a payload is answered when that is there too, one of 0 bytes at once."""
     conversation = host.connect()
@@ -211,7 +211,7 @@ def test_payload_of_eof_after_the_upload(host: Host, chunking: str) -> None:
 # ---- FRAME-TRUNC
 
 
-@case("FRAME-TRUNC/request", needs="witness half-close")
+@case("FRAME-TRUNC/request", needs="witness half-close", twin="CONV-HALFCLOSE/run")
 @pytest.mark.parametrize("end", ["half-close", "close"])
 def test_request_cut_short(host: Host, end: str) -> None:
     """Nothing of it is done, at whatever byte it ends."""
@@ -230,7 +230,7 @@ def test_request_cut_short(host: Host, end: str) -> None:
     expect(host.witness.info(mark) is None, "nothing done for a request that was cut short", "the command ran")
 
 
-@case("FRAME-TRUNC/request", variant="object-is-whole", needs="witness half-close")
+@case("FRAME-TRUNC/request", variant="object-is-whole", needs="witness half-close", twin="CONV-HALFCLOSE/run")
 def test_object_whole_but_frame_not(host: Host) -> None:
     mark = f"{host.scratch}/started"
     payload = request(op="run", shell="raw", cmd=f"touch {mark}")[5:]

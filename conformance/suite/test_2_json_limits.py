@@ -42,7 +42,7 @@ def ask(host: Host, payload: bytes, chunking: str = "whole") -> Answer:
 
 
 @case("JSON-PROFILE/reject", "JSON-DUP/plain", "JSON-NUL/escaped", variant="starts-nothing", needs="witness",
-      transports=("unix", "fd-listen"))  # fmt: skip
+      transports=("unix", "fd-listen"), twin="JSON-PROFILE/accept:structure")  # fmt: skip
 def test_rejected_run_starts_nothing(host: Host) -> None:
     """Every payload that is malformed or too large, but as a request to run a command: the command does not run."""
     mark = f"{host.scratch}/started"
@@ -108,7 +108,13 @@ def test_memory(host: Host) -> None:
     expect(grown < 16 * MIB, "memory that grows by less than 16 MiB", f"{grown} bytes more")
 
 
-@case("JSON-LIMITS/memory", "CONV-FIRST/discarded", variant="discarded", needs="server start witness")
+@case(
+    "JSON-LIMITS/memory",
+    "CONV-FIRST/discarded",
+    variant="discarded",
+    needs="server start witness",
+    twin="CONV-FIRST/discarded:twin",
+)
 def test_memory_of_what_is_discarded(host: Host) -> None:
     """Of a first frame of 16 MiB all that is beyond 1 MiB is read and dropped."""
     agent = host.start()

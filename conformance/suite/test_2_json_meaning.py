@@ -30,7 +30,7 @@ def send(host: Host, raw: bytes, chunking: str = "whole") -> Answer:
 # ---- JSON-CASE
 
 
-@case("JSON-CASE", variant="required", wide=True, deadline=60)
+@case("JSON-CASE", variant="required", wide=True, deadline=60, twin="JSON-CASE:both")
 def test_required_name_in_another_case(host: Host, chunking: str) -> None:
     """`OP` and `CMD` are unknown members, so that the ones that are needed are missing. What they ask for is not done."""
     mark = f"{host.scratch}/started"
@@ -51,7 +51,7 @@ def test_required_name_in_another_case(host: Host, chunking: str) -> None:
 # ---- JSON-INT
 
 
-@case("JSON-INT/spelling", needs="witness", wide=True, deadline=60)
+@case("JSON-INT/spelling", needs="witness", wide=True, deadline=60, twin="JSON-INT/sent")
 def test_no_integers(host: Host, chunking: str) -> None:
     """In each place where an integer is called for. Their twin, 1, is accepted in all of them."""
     path = f"{host.scratch}/file"
@@ -69,7 +69,7 @@ def test_no_integers(host: Host, chunking: str) -> None:
     expect_equal(host.witness.names(host.scratch), [], "files made")
 
 
-@case("JSON-INT/spelling", variant="integers", needs="witness", wide=True, deadline=60)
+@case("JSON-INT/spelling", variant="integers", needs="witness", wide=True, deadline=60, twin="JSON-INT/sent")
 def test_integers(host: Host, chunking: str) -> None:
     """1 and -0 in the same places; -0 is 0."""
     path = f"{host.scratch}/file"
@@ -88,7 +88,7 @@ def test_integers(host: Host, chunking: str) -> None:
     expect_equal(send(host, env, chunking).stdout, b"1,0,-17", "integers in env")
 
 
-@case("JSON-INT/range", needs="witness", deadline=60)
+@case("JSON-INT/range", needs="witness", deadline=60, twin="JSON-INT/sent")
 def test_integers_beyond(host: Host) -> None:
     """Those that read as something else once cut to 53, 64 or 32 bits among them."""
     path = json.dumps(f"{host.scratch}/file")
@@ -105,7 +105,7 @@ def test_integers_beyond(host: Host) -> None:
     expect_equal(host.witness.names(host.scratch), [], "files made")
 
 
-@case("JSON-INT/range", variant="ends", needs="witness")
+@case("JSON-INT/range", variant="ends", needs="witness", twin="JSON-INT/sent")
 def test_integers_at_the_ends(host: Host) -> None:
     """2^53 - 1 is an integer, and an upload of that size is waited for."""
     env = raw_request("run", cmd='"printf $A,$B"', shell='"raw"', env=f'{{"A":{MOST},"B":-{MOST}}}')
@@ -179,7 +179,7 @@ AWKWARD = {
 }
 
 
-@case("JSON-OUT/shape")
+@case("JSON-OUT/shape", twin="CONV-ONE/single:run")
 @pytest.mark.parametrize("text", AWKWARD)
 def test_answers_to_awkward_texts(host: Host, text: str) -> None:
     """conversation.answer() holds every control frame against the profile; here the agent is given much to quote."""
@@ -201,7 +201,7 @@ def test_answers_of_success(host: Host) -> None:
     expect_equal(host.run("sleep 5", timeout=0.05).terminal.get("op"), "timeout", "op of the answer")
 
 
-@case("JSON-OUT/bytes", needs="start")
+@case("JSON-OUT/bytes", needs="start", twin="RUN-SHELL/own:set")
 def test_shell_that_is_no_utf8(host: Host) -> None:
     agent = host.start(env={"SHELL": b'/nonexistent/\xff\xfe\xc3"\\\x01\xf0\x9f'})
     answer = agent.ask({"op": "run", "cmd": "true"})
@@ -209,7 +209,7 @@ def test_shell_that_is_no_utf8(host: Host) -> None:
     agent.ping()
 
 
-@case("JSON-OUT/bytes", variant="long", needs="start")
+@case("JSON-OUT/bytes", variant="long", needs="start", twin="RUN-SHELL/own:set")
 @pytest.mark.parametrize("shift", [0, 1, 2, 3])
 def test_long_shell_that_is_no_utf8(host: Host, shift: int) -> None:
     """Where the text is cut, at 1,024 bytes, bytes that are no UTF-8 have grown to three each."""
@@ -217,7 +217,7 @@ def test_long_shell_that_is_no_utf8(host: Host, shift: int) -> None:
     agent.error(agent.ask({"op": "run", "cmd": "true"}), "spawn_failed")
 
 
-@case("JSON-OUT/bytes", variant="directory", needs="start witness")
+@case("JSON-OUT/bytes", variant="directory", needs="start witness", twin="RUN-SHELL/own:set")
 def test_directory_that_is_no_utf8(host: Host) -> None:
     """Relative paths count from a working directory whose name is no UTF-8."""
     folder = f"{host.scratch}/".encode() + b'\xff\xfe"\\\xed\xa0\x80'

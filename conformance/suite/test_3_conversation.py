@@ -125,7 +125,7 @@ def test_descriptors_are_closed(host: Host, at: str) -> None:
 # ---- CONV-VERSION
 
 
-@case("CONV-VERSION/refused", needs="witness", wide=True)
+@case("CONV-VERSION/refused", needs="witness", wide=True, twin="CONV-VERSION/served:1")
 @pytest.mark.parametrize(
     "v",
     ["0", "2", "-1", "10", "1.0", "1e0", "true", '"1"', "[1]", "{}", "18446744073709551617"],

@@ -40,7 +40,7 @@ def expect_gone(conversations: list[Conversation], start: float, limit: float) -
 # ---- CONV-IDLE
 
 
-@case("CONV-IDLE/closed", needs="start")
+@case("CONV-IDLE/closed", needs="start", twin="CONV-IDLE/closed:twin")
 def test_incomplete_request(host: Host) -> None:
     private = host.start("--request-timeout", "0.4")
     start = time.monotonic()
@@ -63,7 +63,7 @@ def test_complete_request_outlives_the_timeout(host: Host) -> None:
     expect_equal(put.answer().terminal, {"ok": True}, "response")
 
 
-@case("CONV-IDLE/drip", needs="start")
+@case("CONV-IDLE/drip", needs="start", twin="CONV-IDLE/closed:twin")
 def test_dripping_request(host: Host) -> None:
     """A byte each 20 ms; the larger request's payload is discarded as it comes."""
     private = host.start("--request-timeout", "0.4")

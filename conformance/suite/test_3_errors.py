@@ -23,7 +23,7 @@ def get(host: Host, path: str) -> Answer:
 # ---- ERR-SHAPE
 
 
-@case("ERR-SHAPE", variant="long", transports=("unix",))
+@case("ERR-SHAPE", variant="long", transports=("unix",), twin="CONV-ONE/single:ping")
 @pytest.mark.parametrize(
     "character", ["x", "é", "€", "😀", '"', "\x01"], ids=["1", "2", "3", "4", "escaped", "control"]
 )
@@ -39,13 +39,13 @@ def test_error_about_something_long(host: Host, character: str, shift: int) -> N
 # ---- ERR-CODE: each code by an error that is there to be had
 
 
-@case("ERR-CODE/no_space", "ERR-CODE/known", needs="start witness")
+@case("ERR-CODE/no_space", "ERR-CODE/known", needs="start witness", twin="PUT-OK/content:1")
 def test_no_space(host: Host) -> None:
     private = host.start(limits={resource.RLIMIT_FSIZE: (65_536, 65_536)})
     host.error(private.put(f"{host.scratch}/file", bytes(200_000)), "no_space")
 
 
-@case("ERR-CODE/io_error", "ERR-ERRNO/other", "ERR-CODE/known", needs="root witness")
+@case("ERR-CODE/io_error", "ERR-ERRNO/other", "ERR-CODE/known", needs="root witness", twin="CONV-ONE/single:download")
 def test_io_error(host: Host) -> None:
     """Nothing can be renamed over a mount point: EBUSY, which no other code stands for."""
     path = f"{host.scratch}/mounted"

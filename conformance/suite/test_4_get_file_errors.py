@@ -27,7 +27,7 @@ def refused(host: Host, path: str, code: str, contains: str = "") -> None:
 # ---- fields
 
 
-@case("GET-ERRORS/empty", "ERR-CODE/invalid_argument", wide=True)
+@case("GET-ERRORS/empty", "ERR-CODE/invalid_argument", wide=True, twin="GET-OK/content:1")
 @pytest.mark.parametrize("path", ["absent", '""', "null"], ids=["absent", "empty", "null"])
 def test_empty_path(host: Host, chunking: str, path: str) -> None:
     conversation = host.connect()
@@ -35,7 +35,7 @@ def test_empty_path(host: Host, chunking: str, path: str) -> None:
     host.error(conversation.answer(), "invalid_argument", contains="path")
 
 
-@case("GET-ERRORS/type", "ERR-CODE/invalid_argument", wide=True)
+@case("GET-ERRORS/type", "ERR-CODE/invalid_argument", wide=True, twin="GET-OK/content:1")
 @pytest.mark.parametrize(
     "spelling", ["1", "true", '["/etc/passwd"]', '{"path":"/etc/passwd"}'], ids=["number", "true", "list", "object"]
 )
@@ -48,7 +48,7 @@ def test_path_of_a_wrong_type(host: Host, chunking: str, spelling: str) -> None:
 # ---- what cannot be opened
 
 
-@case("GET-ERRORS/not-found", "ERR-CODE/not_found", "ERR-ERRNO/not-found", needs="witness")
+@case("GET-ERRORS/not-found", "ERR-CODE/not_found", "ERR-ERRNO/not-found", needs="witness", twin="GET-OK/content:1")
 @pytest.mark.parametrize("path", ["missing", "missing/file", "file/below", "loop", "loop/file", "dangling"])
 def test_no_such_file(host: Host, path: str) -> None:
     host.witness.write(f"{host.scratch}/file", DATA)
@@ -58,13 +58,25 @@ def test_no_such_file(host: Host, path: str) -> None:
     errno_error(host, answer, "not_found", "not-found")
 
 
-@case("GET-ERRORS/not-found", "ERR-CODE/invalid_argument", "ERR-ERRNO/name", variant="enametoolong")
+@case(
+    "GET-ERRORS/not-found",
+    "ERR-CODE/invalid_argument",
+    "ERR-ERRNO/name",
+    variant="enametoolong",
+    twin="GET-OK/content:1",
+)
 @pytest.mark.parametrize("path", ["/" + "n" * 256, "/n" * 2_100], ids=["name", "path"])
 def test_name_too_long(host: Host, path: str) -> None:
     errno_error(host, host.ask({"op": "get_file", "path": path}), "invalid_argument", "name")
 
 
-@case("GET-ERRORS/denied", "ERR-CODE/permission_denied", "ERR-ERRNO/permission", needs="start witness root")
+@case(
+    "GET-ERRORS/denied",
+    "ERR-CODE/permission_denied",
+    "ERR-ERRNO/permission",
+    needs="start witness root",
+    twin="GET-OK/content:1",
+)
 @pytest.mark.parametrize("where", ["file", "directory"])
 def test_no_right_to_read(host: Host, where: str) -> None:
     """As an unprivileged user, for whom the kernel does refuse root's file of mode 0600."""
@@ -80,7 +92,9 @@ def test_no_right_to_read(host: Host, where: str) -> None:
     errno_error(agent, answer, "permission_denied", "permission")
 
 
-@case("GET-ERRORS/denied", "ERR-CODE/permission_denied", "ERR-ERRNO/permission", variant="root")
+@case(
+    "GET-ERRORS/denied", "ERR-CODE/permission_denied", "ERR-ERRNO/permission", variant="root", twin="GET-OK/content:1"
+)
 def test_no_right_to_read_even_as_root(host: Host) -> None:
     """A file that may only be written, whoever asks."""
     refused(host, "/proc/sys/vm/compact_memory", "permission_denied")
@@ -89,7 +103,7 @@ def test_no_right_to_read_even_as_root(host: Host) -> None:
 # ---- what is no regular file
 
 
-@case("GET-ERRORS/directory", "ERR-CODE/not_regular_file", needs="witness")
+@case("GET-ERRORS/directory", "ERR-CODE/not_regular_file", needs="witness", twin="GET-OK/content:1")
 @pytest.mark.parametrize("path", ["dir", "dir/", "link", "link/", "dir/."])
 def test_directory(host: Host, path: str) -> None:
     host.witness.mkdir(f"{host.scratch}/dir")
@@ -97,12 +111,12 @@ def test_directory(host: Host, path: str) -> None:
     refused(host, f"{host.scratch}/{path}", "not_regular_file")
 
 
-@case("GET-ERRORS/directory", "ERR-CODE/not_regular_file", variant="root")
+@case("GET-ERRORS/directory", "ERR-CODE/not_regular_file", variant="root", twin="GET-OK/content:1")
 def test_root_directory(host: Host) -> None:
     refused(host, "/", "not_regular_file")
 
 
-@case("GET-ERRORS/fifo", "ERR-CODE/not_regular_file", needs="witness")
+@case("GET-ERRORS/fifo", "ERR-CODE/not_regular_file", needs="witness", twin="GET-OK/content:1")
 @pytest.mark.parametrize("path", ["fifo", "link"])
 def test_fifo(host: Host, path: str) -> None:
     """Nobody writes to it, nobody will: the answer comes at once all the same."""
@@ -111,7 +125,7 @@ def test_fifo(host: Host, path: str) -> None:
     refused(host, f"{host.scratch}/{path}", "not_regular_file")
 
 
-@case("GET-ERRORS/socket", "ERR-CODE/not_regular_file", needs="witness root")
+@case("GET-ERRORS/socket", "ERR-CODE/not_regular_file", needs="witness root", twin="GET-OK/content:1")
 @pytest.mark.parametrize("path", ["socket", "link"])
 def test_socket(host: Host, path: str) -> None:
     host.witness.mksocket(f"{host.scratch}/socket")
@@ -130,7 +144,7 @@ def unopened_terminal(host: Host) -> Iterator[str]:
     expect(not opened, "a device that is never opened", "the terminal was opened")
 
 
-@case("GET-ERRORS/device", "ERR-CODE/not_regular_file", needs="witness")
+@case("GET-ERRORS/device", "ERR-CODE/not_regular_file", needs="witness", twin="GET-OK/content:1")
 @pytest.mark.parametrize("way", ["path", "link"])
 def test_device_is_never_opened(host: Host, way: str) -> None:
     """A terminal's other end sees when its device has been opened and closed."""
@@ -140,7 +154,7 @@ def test_device_is_never_opened(host: Host, way: str) -> None:
         refused(host, f"{host.scratch}/link" if way == "link" else path, "not_regular_file")
 
 
-@case("GET-ERRORS/device", "ERR-CODE/not_regular_file", variant="node", needs="witness root")
+@case("GET-ERRORS/device", "ERR-CODE/not_regular_file", variant="node", needs="witness root", twin="GET-OK/content:1")
 def test_device_node(host: Host) -> None:
     host.witness.mknod_null(f"{host.scratch}/null")
     refused(host, f"{host.scratch}/null", "not_regular_file")

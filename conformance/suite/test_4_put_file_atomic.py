@@ -256,7 +256,7 @@ def test_swapped_directory(host: Host, by: str, into: str) -> None:
     swapped.expect_decoy()
 
 
-@case("PUT-DIRFD", "PUT-CLEAN/short", variant="removal", needs="witness")
+@case("PUT-DIRFD", "PUT-CLEAN/short", variant="removal", needs="witness", twin="PUT-OK/content:1")
 @WAYS
 def test_removal_in_a_swapped_directory(host: Host, by: str, into: str) -> None:
     """The temporary file is removed from the directory that was opened, not the file of that name where the path leads now."""
@@ -279,7 +279,12 @@ def test_directory_moved_away(host: Host) -> None:
 
 
 @case(
-    "PUT-CLEAN/bad-target", "ERR-CODE/is_directory", "ERR-ERRNO/directory", variant="became-directory", needs="witness"
+    "PUT-CLEAN/bad-target",
+    "ERR-CODE/is_directory",
+    "ERR-ERRNO/directory",
+    variant="became-directory",
+    needs="witness",
+    twin="PUT-OK/content:1",
 )
 def test_target_becomes_a_directory_in_mid_upload(host: Host) -> None:
     path = f"{host.scratch}/target"
@@ -293,7 +298,14 @@ def test_target_becomes_a_directory_in_mid_upload(host: Host) -> None:
     expect_names(host, path)
 
 
-@case("PUT-CLEAN/bad-target", "ERR-CODE/not_found", "ERR-ERRNO/not-found", variant="temporary-gone", needs="witness")
+@case(
+    "PUT-CLEAN/bad-target",
+    "ERR-CODE/not_found",
+    "ERR-ERRNO/not-found",
+    variant="temporary-gone",
+    needs="witness",
+    twin="PUT-OK/content:1",
+)
 def test_temporary_file_taken_away_in_mid_upload(host: Host) -> None:
     """What cannot be renamed any more has not been stored."""
     target = Standing(host, f"{host.scratch}/target")

@@ -180,7 +180,7 @@ def test_special_bits_survive(host: Host, mode: int) -> None:
 # ---- fields
 
 
-@case("PUT-OK/fields", "ERR-CODE/invalid_argument", wide=True)
+@case("PUT-OK/fields", "ERR-CODE/invalid_argument", wide=True, twin="PUT-OK/content:1")
 @pytest.mark.parametrize("spelling", [*NO_INTEGER.values(), "-1", "4096"], ids=[*NO_INTEGER, "minus-one", "4096"])
 def test_wrong_mode(host: Host, chunking: str, spelling: str) -> None:
     target = Standing(host, f"{host.scratch}/target")
@@ -205,7 +205,7 @@ def test_outermost_modes(host: Host, chunking: str, spelling: str, mode: int) ->
     expect_file(host, path, b"abc", mode)
 
 
-@case("PUT-DRAIN/bad-size", "ERR-CODE/invalid_argument", wide=True)
+@case("PUT-DRAIN/bad-size", "ERR-CODE/invalid_argument", wide=True, twin="PUT-OK/content:1")
 @pytest.mark.parametrize("spelling", [*NO_INTEGER.values(), "-1", "null"], ids=[*NO_INTEGER, "minus-one", "null"])
 def test_wrong_size(host: Host, chunking: str, spelling: str) -> None:
     """Answered at once: nobody can tell how much is to come."""
@@ -216,7 +216,7 @@ def test_wrong_size(host: Host, chunking: str, spelling: str) -> None:
     target.expect_untouched()
 
 
-@case("PUT-OK/large-size", "ERR-CODE/size_mismatch")
+@case("PUT-OK/large-size", "ERR-CODE/size_mismatch", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("size", [2**32 + 5, 2**53 - 1], ids=["32-bits-and-5", "53-bits"])
 def test_large_size_is_not_clamped(host: Host, size: int) -> None:
     """A size cut to 32 bits would be 5 here: the bytes that came."""
@@ -228,7 +228,7 @@ def test_large_size_is_not_clamped(host: Host, size: int) -> None:
     target.expect_untouched()
 
 
-@case("PUT-OK/large-size", variant="nothing-sent")
+@case("PUT-OK/large-size", variant="nothing-sent", twin="PUT-OK/content:1")
 def test_size_of_32_zero_bits(host: Host) -> None:
     """A size cut to 32 bits would be 0 here."""
     path = f"{host.scratch}/file"

@@ -83,7 +83,7 @@ def test_bad_field_is_drained(host: Host, name: str) -> None:
     drained(host, name)
 
 
-@case("PUT-DRAIN/eof")
+@case("PUT-DRAIN/eof", twin="PUT-OK/content:1")
 @pytest.mark.parametrize(
     ("name", "sent"),
     [("missing-directory", 0), ("missing-directory", 300_000), ("mode", 300_000)],
@@ -100,7 +100,7 @@ def test_eof_ends_the_drain(host: Host, name: str, sent: int) -> None:
     host.error(answer, code, contains)
 
 
-@case("PUT-DRAIN/eof", variant="nothing-to-drain")
+@case("PUT-DRAIN/eof", variant="nothing-to-drain", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("name", ["missing-directory", "mode"])
 def test_nothing_to_drain(host: Host, name: str) -> None:
     """Size 0 is an upload at its end."""
@@ -108,7 +108,7 @@ def test_nothing_to_drain(host: Host, name: str) -> None:
     host.error(host.ask(request, within=AT_ONCE), code, contains)
 
 
-@case("PUT-DRAIN/first-error", wide=True)
+@case("PUT-DRAIN/first-error", wide=True, twin="PUT-OK/content:1")
 @pytest.mark.parametrize("name", ["missing-directory", "mode"])
 @pytest.mark.parametrize("wrong", ["crossing", "type-1", "type-9"])
 def test_first_error_found(host: Host, chunking: str, name: str, wrong: str) -> None:
@@ -122,7 +122,7 @@ def test_first_error_found(host: Host, chunking: str, name: str, wrong: str) -> 
     host.error(conversation.answer(), code, contains)
 
 
-@case("PUT-DRAIN/first-error", variant="fields")
+@case("PUT-DRAIN/first-error", variant="fields", twin="PUT-OK/content:1")
 def test_first_bad_field(host: Host) -> None:
     """Fields are judged in the order of section 4: path, name, mode, size."""
     conversation = host.connect()
@@ -131,7 +131,7 @@ def test_first_bad_field(host: Host) -> None:
     host.error(conversation.answer(), "invalid_argument", contains="name")
 
 
-@case("PUT-DRAIN/bad-size", "PUT-DRAIN/first-error", variant="with-bad-path")
+@case("PUT-DRAIN/bad-size", "PUT-DRAIN/first-error", variant="with-bad-path", twin="PUT-OK/content:1")
 def test_bad_size_beside_a_bad_path(host: Host) -> None:
     """Nobody can tell what to drain: answered at once, and with the first bad field."""
     host.error(
@@ -139,7 +139,7 @@ def test_bad_size_beside_a_bad_path(host: Host) -> None:
     )
 
 
-@case("PUT-DRAIN/bad-size", "CONV-LINGER/late-eof", variant="upload")
+@case("PUT-DRAIN/bad-size", "CONV-LINGER/late-eof", variant="upload", twin="PUT-OK/content:1")
 def test_upload_after_a_bad_size(host: Host) -> None:
     """The answer is there before the upload; the host that sends it all the same gets no reset and loses nothing."""
     conversation = host.connect()
@@ -151,14 +151,14 @@ def test_upload_after_a_bad_size(host: Host) -> None:
     expect_names(host, host.scratch)
 
 
-@case("PUT-DRAIN/bad-path", variant="huge-frame", transports=("unix",))
+@case("PUT-DRAIN/bad-path", variant="huge-frame", transports=("unix",), twin="PUT-OK/content:1")
 def test_frame_at_the_cap_is_drained(host: Host) -> None:
     data = content(16 << 20)
     conversation = begin_put(host, f"{host.scratch}/missing/file", len(data), data)
     errno_error(host, conversation.answer(), "not_found", "not-found")
 
 
-@case("PUT-DRAIN/bad-path", "PUT-DRAIN/eof", variant="32-bits-and-5")
+@case("PUT-DRAIN/bad-path", "PUT-DRAIN/eof", variant="32-bits-and-5", twin="PUT-OK/content:1")
 def test_large_size_is_drained(host: Host) -> None:
     """A size cut to 32 bits would end the drain with the first 5 bytes."""
     conversation = begin_put(host, f"{host.scratch}/missing/file", 2**32 + 5, DATA[:5])
@@ -170,7 +170,7 @@ def test_large_size_is_drained(host: Host) -> None:
 # ---- PUT-SHORT
 
 
-@case("PUT-SHORT/eof", "PUT-CLEAN/short", "ERR-CODE/size_mismatch", wide=True, needs="witness")
+@case("PUT-SHORT/eof", "PUT-CLEAN/short", "ERR-CODE/size_mismatch", wide=True, needs="witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("sent", [0, 1, 99], ids=["none", "one", "all-but-one"])
 def test_eof_too_soon(host: Host, chunking: str, sent: int) -> None:
     target = Standing(host, f"{host.scratch}/target")
@@ -181,7 +181,14 @@ def test_eof_too_soon(host: Host, chunking: str, sent: int) -> None:
     target.expect_untouched()
 
 
-@case("PUT-SHORT/eof", "FRAME-EOF-EMPTY/received", "ERR-CODE/size_mismatch", variant="when-whole", needs="witness")
+@case(
+    "PUT-SHORT/eof",
+    "FRAME-EOF-EMPTY/received",
+    "ERR-CODE/size_mismatch",
+    variant="when-whole",
+    needs="witness",
+    twin="PUT-OK/content:1",
+)
 def test_eof_too_soon_is_answered_when_whole(host: Host) -> None:
     """The payload of the EOF frame, 1 MiB here, is read and ignored before the answer."""
     target = Standing(host, f"{host.scratch}/target")
@@ -190,7 +197,14 @@ def test_eof_too_soon_is_answered_when_whole(host: Host) -> None:
     target.expect_untouched()
 
 
-@case("PUT-SHORT/crossing", "PUT-CLEAN/short", "ERR-CODE/size_mismatch", wide=True, needs="witness")
+@case(
+    "PUT-SHORT/crossing",
+    "PUT-CLEAN/short",
+    "ERR-CODE/size_mismatch",
+    wide=True,
+    needs="witness",
+    twin="PUT-OK/content:1",
+)
 @pytest.mark.parametrize(("before", "last"), [(0, 101), (99, 2), (1, 100)], ids=["first", "by-one", "second"])
 def test_frame_that_crosses_size(host: Host, chunking: str, before: int, last: int) -> None:
     target = Standing(host, f"{host.scratch}/target")
@@ -203,7 +217,7 @@ def test_frame_that_crosses_size(host: Host, chunking: str, before: int, last: i
     target.expect_untouched()
 
 
-@case("PUT-SHORT/crossing", "ERR-CODE/size_mismatch", variant="when-whole", needs="witness")
+@case("PUT-SHORT/crossing", "ERR-CODE/size_mismatch", variant="when-whole", needs="witness", twin="PUT-OK/content:1")
 def test_frame_that_crosses_size_is_answered_when_whole(host: Host) -> None:
     target = Standing(host, f"{host.scratch}/target")
     conversation = begin_put(host, target.path, 10, OLD[:5])
@@ -227,7 +241,14 @@ def test_frame_that_ends_at_size(host: Host, chunking: str) -> None:
 # ---- PUT-FRAME
 
 
-@case("PUT-FRAME/type", "PUT-CLEAN/short", "ERR-CODE/unexpected_frame", wide=True, needs="witness")
+@case(
+    "PUT-FRAME/type",
+    "PUT-CLEAN/short",
+    "ERR-CODE/unexpected_frame",
+    wide=True,
+    needs="witness",
+    twin="PUT-OK/content:1",
+)
 @pytest.mark.parametrize(("kind", "sent"), [(0, 0), (1, 50), (2, 0), (3, 50), (6, 0), (255, 50)])
 def test_other_frame_in_the_upload(host: Host, chunking: str, kind: int, sent: int) -> None:
     target = Standing(host, f"{host.scratch}/target")
@@ -239,7 +260,7 @@ def test_other_frame_in_the_upload(host: Host, chunking: str, kind: int, sent: i
     target.expect_untouched()
 
 
-@case("PUT-FRAME/type", "ERR-CODE/unexpected_frame", variant="when-whole", needs="witness")
+@case("PUT-FRAME/type", "ERR-CODE/unexpected_frame", variant="when-whole", needs="witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("kind", [protocol.FRAME_JSON, protocol.FRAME_STDOUT, 99])
 def test_other_frame_is_answered_when_whole(host: Host, kind: int) -> None:
     target = Standing(host, f"{host.scratch}/target")
@@ -248,7 +269,9 @@ def test_other_frame_is_answered_when_whole(host: Host, kind: int) -> None:
     target.expect_untouched()
 
 
-@case("PUT-FRAME/type", "ERR-CODE/unexpected_frame", variant="empty", wide=True, needs="witness")
+@case(
+    "PUT-FRAME/type", "ERR-CODE/unexpected_frame", variant="empty", wide=True, needs="witness", twin="PUT-OK/content:1"
+)
 def test_other_frame_without_payload(host: Host, chunking: str) -> None:
     target = Standing(host, f"{host.scratch}/target")
     raw = raw_request("put_file", path=json.dumps(target.path), size="100") + frame(protocol.FRAME_STDERR, b"")
@@ -273,7 +296,7 @@ def test_empty_data_frames(host: Host, chunking: str) -> None:
 # ---- FRAME-CAP, FRAME-TRUNC
 
 
-@case("FRAME-CAP/upload", "PUT-CLEAN/short", variant="put-file", wide=True, needs="witness")
+@case("FRAME-CAP/upload", "PUT-CLEAN/short", variant="put-file", wide=True, needs="witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -36,7 +36,7 @@ LIMIT = 65_536  # bytes: a file-size limit, and a small file system
 # ---- PUT-CLEAN: bad targets
 
 
-@case("PUT-CLEAN/bad-target", "ERR-CODE/not_found", "ERR-ERRNO/not-found", needs="witness")
+@case("PUT-CLEAN/bad-target", "ERR-CODE/not_found", "ERR-ERRNO/not-found", needs="witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize(
     "path",
     ["missing/target", "target/below", "loop/target", "dangling/target"],
@@ -51,7 +51,14 @@ def test_no_such_directory(host: Host, path: str) -> None:
     expect_names(host, host.scratch, "dangling", "loop", "target")
 
 
-@case("PUT-CLEAN/bad-target", "ERR-CODE/invalid_argument", "ERR-ERRNO/name", variant="enametoolong", needs="witness")
+@case(
+    "PUT-CLEAN/bad-target",
+    "ERR-CODE/invalid_argument",
+    "ERR-ERRNO/name",
+    variant="enametoolong",
+    needs="witness",
+    twin="PUT-OK/content:1",
+)
 @pytest.mark.parametrize("path", ["n" * 256, "n/" * 2_100 + "target"], ids=["name", "path"])
 def test_name_too_long(host: Host, path: str) -> None:
     errno_error(host, host.put(f"{host.scratch}/{path}", b"data"), "invalid_argument", "name")
@@ -64,6 +71,7 @@ def test_name_too_long(host: Host, path: str) -> None:
     "ERR-ERRNO/permission",
     variant="eacces",
     needs="start witness root",
+    twin="PUT-OK/content:1",
 )
 def test_directory_not_writable(host: Host) -> None:
     """As an unprivileged user; the same upload is stored where the directory is that user's."""
@@ -84,6 +92,7 @@ def test_directory_not_writable(host: Host) -> None:
     "ERR-ERRNO/permission",
     variant="sticky",
     needs="start witness root",
+    twin="PUT-OK/content:1",
 )
 def test_rename_refused(host: Host) -> None:
     """In a sticky directory another user's file cannot be replaced: everything goes well until the rename."""
@@ -99,7 +108,7 @@ def test_rename_refused(host: Host) -> None:
 # ---- PUT-CLEAN: the upload is short, the host is gone, the upload stalls, the agent is stopped
 
 
-@case("PUT-CLEAN/short", "ERR-CODE/size_mismatch", needs="witness")
+@case("PUT-CLEAN/short", "ERR-CODE/size_mismatch", needs="witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("stands", ["file", "nothing"])
 def test_short_upload(host: Host, stands: str) -> None:
     path = f"{host.scratch}/target"
@@ -146,7 +155,7 @@ def test_host_gone_while_its_upload_is_drained(host: Host) -> None:
     expect_names(host, host.scratch)
 
 
-@case("PUT-CLEAN/stall", "CONV-STALL/upload", needs="start witness")
+@case("PUT-CLEAN/stall", "CONV-STALL/upload", needs="start witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("at", ["request", "frame", "between"])
 def test_stalled_upload(host: Host, at: str) -> None:
     """Given up after --io-timeout: the temporary file gone, the connection closed."""
@@ -212,7 +221,12 @@ def small_file_system(host: Host, readonly: bool = False) -> str:
 
 
 @case(
-    "PUT-FULL/no-space", "PUT-CLEAN/no-space", "ERR-CODE/no_space", "ERR-ERRNO/space", needs="witness root destructive"
+    "PUT-FULL/no-space",
+    "PUT-CLEAN/no-space",
+    "ERR-CODE/no_space",
+    "ERR-ERRNO/space",
+    needs="witness root destructive",
+    twin="PUT-OK/content:1",
 )
 def test_no_space(host: Host) -> None:
     """An error, nothing left, and what fits is stored afterwards."""
@@ -223,7 +237,13 @@ def test_no_space(host: Host) -> None:
     target.expect_replaced(DATA[: LIMIT // 2])
 
 
-@case("PUT-DRAIN/no-space", "PUT-DRAIN/first-error", "PUT-CLEAN/no-space", needs="witness root destructive")
+@case(
+    "PUT-DRAIN/no-space",
+    "PUT-DRAIN/first-error",
+    "PUT-CLEAN/no-space",
+    needs="witness root destructive",
+    twin="PUT-OK/content:1",
+)
 @pytest.mark.parametrize("end", ["size", "eof", "crossing", "other"])
 def test_no_space_is_drained(host: Host, end: str) -> None:
     """Nothing is said before the upload's end, however it ends; then that there was no space."""
@@ -247,7 +267,13 @@ def test_no_space_is_drained(host: Host, end: str) -> None:
     target.expect_untouched()
 
 
-@case("PUT-CLEAN/no-space", "PUT-FULL/no-space", "ERR-CODE/no_space", needs="witness root destructive")
+@case(
+    "PUT-CLEAN/no-space",
+    "PUT-FULL/no-space",
+    "ERR-CODE/no_space",
+    needs="witness root destructive",
+    twin="PUT-OK/content:1",
+)
 def test_no_space_for_both(host: Host) -> None:
     """Old and new stand side by side until the rename: where only one of them fits, the old one stays."""
     target = Standing(host, f"{small_file_system(host)}/target", data=content(40_000))
@@ -255,7 +281,7 @@ def test_no_space_for_both(host: Host) -> None:
     target.expect_untouched()
 
 
-@case("PUT-FULL/limit", "ERR-CODE/no_space", "ERR-ERRNO/space", needs="start witness")
+@case("PUT-FULL/limit", "ERR-CODE/no_space", "ERR-ERRNO/space", needs="start witness", twin="PUT-OK/content:1")
 def test_file_size_limit(host: Host) -> None:
     """Up to the limit a file is stored; beyond it there is an error, and SIGXFSZ kills nobody."""
     agent = host.start(limits={resource.RLIMIT_FSIZE: (LIMIT, LIMIT)})
@@ -269,7 +295,7 @@ def test_file_size_limit(host: Host) -> None:
     agent.agent.check_alive()
 
 
-@case("PUT-FULL/limit", variant="sigxfsz-default", needs="start witness")
+@case("PUT-FULL/limit", variant="sigxfsz-default", needs="start witness", twin="PUT-OK/content:1")
 @pytest.mark.parametrize("blocked", [False, True], ids=["default", "blocked"])
 def test_file_size_limit_of_nothing(host: Host, blocked: bool) -> None:
     """Not one byte may be written, whatever the signal's state was at the start."""
@@ -281,7 +307,13 @@ def test_file_size_limit_of_nothing(host: Host, blocked: bool) -> None:
     agent.agent.check_alive()
 
 
-@case("PUT-FULL/readonly", "ERR-CODE/permission_denied", "ERR-ERRNO/permission", needs="witness root destructive")
+@case(
+    "PUT-FULL/readonly",
+    "ERR-CODE/permission_denied",
+    "ERR-ERRNO/permission",
+    needs="witness root destructive",
+    twin="PUT-OK/content:1",
+)
 @pytest.mark.parametrize("size", [0, len(DATA)], ids=["empty", "some"])
 def test_read_only_file_system(host: Host, size: int) -> None:
     folder = small_file_system(host, readonly=True)

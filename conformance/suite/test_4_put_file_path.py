@@ -83,7 +83,7 @@ def test_relative_path_above_root(host: Host) -> None:
     expect_file(host, f"{host.scratch}/file", b"data")
 
 
-@case("PUT-PATH/root", "PUT-DIR/no-name", variant="itself")
+@case("PUT-PATH/root", "PUT-DIR/no-name", variant="itself", twin="PUT-PATH/lexical:plain")
 @pytest.mark.parametrize("path", ["/", "/..", "//x/../.."], ids=["root", "above", "detour"])
 def test_root_is_a_directory(host: Host, path: str) -> None:
     host.error(host.put(path, b"data"), "is_directory", contains="directory")
@@ -108,7 +108,7 @@ def test_trailing_slashes(host: Host, stands: str, end: str) -> None:
     expect_equal(host.witness.read(elsewhere), OLD, "content of the file elsewhere")
 
 
-@case("PUT-PATH/empty", "ERR-CODE/invalid_argument", wide=True)
+@case("PUT-PATH/empty", "ERR-CODE/invalid_argument", wide=True, twin="PUT-PATH/lexical:plain")
 @pytest.mark.parametrize("path", ["absent", '""', "null"], ids=["absent", "empty", "null"])
 def test_empty_path(host: Host, chunking: str, path: str) -> None:
     fields = {} if path == "absent" else {"path": path}
@@ -117,7 +117,7 @@ def test_empty_path(host: Host, chunking: str, path: str) -> None:
     host.error(conversation.answer(), "invalid_argument", contains="path")
 
 
-@case("PUT-PATH/type", "ERR-CODE/invalid_argument", wide=True)
+@case("PUT-PATH/type", "ERR-CODE/invalid_argument", wide=True, twin="PUT-PATH/lexical:plain")
 @pytest.mark.parametrize("spelling", NO_STRING.values(), ids=NO_STRING)
 def test_path_of_a_wrong_type(host: Host, chunking: str, spelling: str) -> None:
     conversation = host.connect()
@@ -161,7 +161,14 @@ def test_longest_name_in_a_directory(host: Host) -> None:
     expect_file(host, f"{inner}/{'n' * 255}", b"data")
 
 
-@case("PUT-DIR/into", "ERR-CODE/invalid_argument", "ERR-ERRNO/name", variant="name-too-long", needs="witness")
+@case(
+    "PUT-DIR/into",
+    "ERR-CODE/invalid_argument",
+    "ERR-ERRNO/name",
+    variant="name-too-long",
+    needs="witness",
+    twin="PUT-DIR/into:plain",
+)
 def test_name_too_long_for_a_directory(host: Host) -> None:
     _, inner = folders(host)
     errno_error(host, host.put(inner, b"data", name="n" * 256), "invalid_argument", "name")
@@ -194,7 +201,7 @@ def test_link_to_a_directory(host: Host, way: str) -> None:
         expect_equal(host.witness.info(f"{box}/{link}").kind, "link", f"what stands at {link}")
 
 
-@case("PUT-DIR/no-name", "ERR-CODE/is_directory", needs="witness")
+@case("PUT-DIR/no-name", "ERR-CODE/is_directory", needs="witness", twin="PUT-DIR/into:plain")
 @pytest.mark.parametrize(
     "fields",
     [{}, *({"name": name} for name in (None, "", ".", "..", "x/", "a/..", "a/.", "/"))],
@@ -207,7 +214,14 @@ def test_directory_without_a_usable_name(host: Host, fields: dict[str, Any]) -> 
     expect_names(host, box, "dir")
 
 
-@case("PUT-DIR/no-name", "PUT-DIR/link", "ERR-CODE/is_directory", variant="spelt", needs="witness")
+@case(
+    "PUT-DIR/no-name",
+    "PUT-DIR/link",
+    "ERR-CODE/is_directory",
+    variant="spelt",
+    needs="witness",
+    twin="PUT-DIR/into:plain",
+)
 @pytest.mark.parametrize("path", ["dir/", "dir/.", "link", "link/"], ids=["slash", "dot", "link", "link-slash"])
 def test_directory_spelt_otherwise_without_a_name(host: Host, path: str) -> None:
     box, inner = folders(host)
@@ -247,7 +261,7 @@ def test_link_in_the_directory_leads_nowhere(host: Host) -> None:
     outside.expect_untouched()
 
 
-@case("PUT-DIR/traversal", variant="link-to-directory", needs="witness")
+@case("PUT-DIR/traversal", variant="link-to-directory", needs="witness", twin="PUT-DIR/into:plain")
 def test_link_to_a_directory_in_the_directory_leads_nowhere(host: Host) -> None:
     """`path` decides the directory once; what stands under the base name does not lead to another one."""
     box, inner = folders(host)
@@ -263,7 +277,7 @@ def test_link_to_a_directory_in_the_directory_leads_nowhere(host: Host) -> None:
         expect_equal(host.witness.info(f"{inner}/name").kind, "link", "what stands under the name after an error")
 
 
-@case("PUT-DIR/type", "ERR-CODE/invalid_argument", wide=True)
+@case("PUT-DIR/type", "ERR-CODE/invalid_argument", wide=True, twin="PUT-DIR/into:plain")
 @pytest.mark.parametrize(
     ("path", "spelling"),
     [*(("dir", spelling) for spelling in NO_STRING.values()), ("dir/file", "1")],
@@ -280,7 +294,12 @@ def test_name_of_a_wrong_type(host: Host, chunking: str, path: str, spelling: st
 
 
 @case(
-    "PUT-DIR/into", "ERR-CODE/is_directory", "ERR-ERRNO/directory", variant="directory-under-the-name", needs="witness"
+    "PUT-DIR/into",
+    "ERR-CODE/is_directory",
+    "ERR-ERRNO/directory",
+    variant="directory-under-the-name",
+    needs="witness",
+    twin="PUT-DIR/into:plain",
 )
 def test_directory_under_the_base_name(host: Host) -> None:
     """The final place is taken by a directory: nothing is renamed over it or into it."""
@@ -297,6 +316,7 @@ def test_directory_under_the_base_name(host: Host) -> None:
     "ERR-ERRNO/permission",
     variant="not-searchable",
     needs="start witness root",
+    twin="PUT-OK/content:1",
 )
 def test_directory_that_may_not_be_entered(host: Host) -> None:
     """Below a directory that the agent may not search nothing can be told apart, and nothing lands."""

@@ -29,22 +29,22 @@ def refuse(host: Host, chunking: str, cmd: str | None, members: str, contains: s
 # ---- RUN-CMD
 
 
-@case("RUN-CMD/missing", wide=True)
+@case("RUN-CMD/missing", wide=True, twin="RUN-EXIT/status")
 def test_cmd_missing(host: Host, chunking: str) -> None:
     refuse(host, chunking, None, '"shell":"raw"', "cmd")
 
 
-@case("RUN-CMD/null", wide=True)
+@case("RUN-CMD/null", wide=True, twin="RUN-EXIT/status")
 def test_cmd_null(host: Host, chunking: str) -> None:
     refuse(host, chunking, None, '"cmd":null', "cmd")
 
 
-@case("RUN-CMD/empty", wide=True)
+@case("RUN-CMD/empty", wide=True, twin="RUN-EXIT/status")
 def test_cmd_empty(host: Host, chunking: str) -> None:
     refuse(host, chunking, "", '"shell":"raw"', "cmd")
 
 
-@case("RUN-CMD/type", wide=True)
+@case("RUN-CMD/type", wide=True, twin="RUN-EXIT/status")
 @table(number='"cmd":1', true='"cmd":true', array='"cmd":["true"]', object='"cmd":{}')
 def test_cmd_type(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, None, members, "cmd")
@@ -111,7 +111,7 @@ def test_shell_is_never_taken_from_env(host: Host, own: bool) -> None:
     expect_equal(said, b"%s /nonexistent/shell\n" % (b"own" if own else b"sh"), "the shell that ran, and its SHELL")
 
 
-@case("RUN-SHELL/no-path", "ERR-CODE/spawn_failed", needs="start witness")
+@case("RUN-SHELL/no-path", "ERR-CODE/spawn_failed", needs="start witness", twin="RUN-SHELL/raw:row")
 @pytest.mark.parametrize("shell", ["sh", "gw-shell"])
 def test_no_path_search(host: Host, shell: str) -> None:
     """`executed as given, without a PATH search`: a name without a slash is a file of the working directory, or nothing."""
@@ -131,7 +131,7 @@ def test_relative_shell(host: Host, shell: str) -> None:
     expect_equal(agent.output("echo elsewhere", shell="login"), b"here\n", "output of the working directory's shell")
 
 
-@case("RUN-SHELL/other", wide=True)
+@case("RUN-SHELL/other", wide=True, twin="RUN-SHELL/raw:row")
 @table(
     name='"shell":"bash"', path='"shell":"/bin/sh"', case='"shell":"Raw"', empty='"shell":""', longer='"shell":"login "'
 )
@@ -139,7 +139,7 @@ def test_other_shell(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", members, "")
 
 
-@case("RUN-SHELL/other", variant="type", wide=True)
+@case("RUN-SHELL/other", variant="type", wide=True, twin="RUN-SHELL/raw:row")
 @table(number='"shell":1', false='"shell":false', array='"shell":["raw"]', object='"shell":{}')
 def test_shell_type(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", members, "shell")
@@ -205,7 +205,7 @@ def test_integers_are_written_in_decimal(host: Host, chunking: str) -> None:
     expect_equal(answer.stdout, b"0 0 7 -12 9007199254740991 -9007199254740991\n", "the variables")
 
 
-@case("RUN-ENV/bad-value", wide=True)
+@case("RUN-ENV/bad-value", wide=True, twin="RUN-ENV/wins")
 @table(
     fraction="1.5", whole_fraction="1.0", exponent="1e0", true="true", false="false", null="null", array="[]", object="{}",
     beyond="9007199254740992", below="-9007199254740992",
@@ -214,13 +214,13 @@ def test_bad_value(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", f'"shell":"raw","env":{{"GW_A":"x","GW_B":{members}}}', "")
 
 
-@case("RUN-ENV/bad-name", wide=True)
+@case("RUN-ENV/bad-name", wide=True, twin="RUN-ENV/wins")
 @table(empty='""', equals='"="', inside='"GW_A=B"', last='"GW_A="', first='"=GW_A"')
 def test_bad_name(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", f'"shell":"raw","env":{{"GW_A":"x",{members}:"y"}}', "")
 
 
-@case("RUN-ENV/type", wide=True)
+@case("RUN-ENV/type", wide=True, twin="RUN-ENV/wins")
 @table(string='"env":"A=b"', empty='"env":""', number='"env":0', false='"env":false', array='"env":["A=b"]')
 def test_env_type(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", f'"shell":"raw",{members}', "env")
@@ -229,7 +229,7 @@ def test_env_type(host: Host, chunking: str, members: str) -> None:
 # ---- timeout as a field; what a deadline does stands in test_4_run_timeout.py
 
 
-@case("RUN-TIMEOUT/bad", wide=True)
+@case("RUN-TIMEOUT/bad", wide=True, twin="RUN-TIMEOUT/none")
 @table(
     negative="-1", fraction="-0.5", tiny="-5e-324", infinite="1e400", minus_infinite="-1e400", rounded="1.797693134862315808e308",
     digits="9" * 400,
@@ -238,14 +238,14 @@ def test_bad_timeout(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", f'"shell":"raw","timeout":{members}', "")
 
 
-@case("RUN-TIMEOUT/type", wide=True)
+@case("RUN-TIMEOUT/type", wide=True, twin="RUN-TIMEOUT/none")
 @table(string='"1"', true="true", false="false", array="[1]", object="{}")
 def test_timeout_type(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, "true", f'"shell":"raw","timeout":{members}', "timeout")
 
 
 @case("RUN-SHELL/other", "RUN-ENV/type", "RUN-ENV/bad-value", "RUN-ENV/bad-name", "RUN-TIMEOUT/type", "RUN-TIMEOUT/bad",
-      variant="nothing-started", needs="witness")  # fmt: skip
+      variant="nothing-started", needs="witness", twin="RUN-SHELL/raw:row")  # fmt: skip
 def test_nothing_is_started(host: Host) -> None:
     """A wrong field is found `before anything is started or touched`."""
     wrong = ['"shell":"sh"', '"env":[]', '"env":{"A":1.5}', '"env":{"=":""}', '"timeout":"1"', '"timeout":-1']
@@ -260,7 +260,7 @@ def test_nothing_is_started(host: Host) -> None:
 # ---- RUN-SPAWN
 
 
-@case("RUN-SPAWN/missing", "ERR-CODE/spawn_failed", needs="start witness")
+@case("RUN-SPAWN/missing", "ERR-CODE/spawn_failed", needs="start witness", twin="RUN-SHELL/own:set")
 @pytest.mark.parametrize("shell", ["/nonexistent/shell", "/etc/passwd/shell", "{scratch}/no-interpreter"],
                          ids=["nothing", "no-directory", "no-interpreter"])  # fmt: skip
 def test_missing_shell(host: Host, shell: str) -> None:
@@ -271,7 +271,7 @@ def test_missing_shell(host: Host, shell: str) -> None:
     expect_equal(exit_code(agent.run("exit 3")), 3, "exit code of the next run")
 
 
-@case("RUN-SPAWN/denied", "ERR-CODE/spawn_failed", needs="start witness")
+@case("RUN-SPAWN/denied", "ERR-CODE/spawn_failed", needs="start witness", twin="RUN-SHELL/own:set")
 @pytest.mark.parametrize("shell", ["{scratch}/mode-0644", "{scratch}", "{scratch}/no-format"],
                          ids=["mode", "directory", "format"])  # fmt: skip
 def test_shell_that_cannot_be_executed(host: Host, shell: str) -> None:
@@ -283,7 +283,7 @@ def test_shell_that_cannot_be_executed(host: Host, shell: str) -> None:
     expect_equal(exit_code(agent.run("exit 3")), 3, "exit code of the next run")
 
 
-@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed")
+@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", twin="RUN-EXIT/status")
 @pytest.mark.parametrize(
     "length", [ARGUMENT_CAP, ARGUMENT_CAP + 1, 1_000_000], ids=["128-kib", "128-kib-and-1", "1-mb"]
 )
@@ -292,7 +292,7 @@ def test_argument_too_long(host: Host, length: int) -> None:
     expect_equal(exit_code(host.run("exit 3")), 3, "exit code of the next run")
 
 
-@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", variant="environment")
+@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", variant="environment", twin="RUN-EXIT/status")
 def test_environment_too_long(host: Host) -> None:
     """`GW=` and the NUL count."""
     host.error(host.run("exit 7", env={"GW": "x" * (ARGUMENT_CAP - 3)}), "spawn_failed")

@@ -75,7 +75,7 @@ def test_stale_socket_is_replaced(host: Host) -> None:
     expect(found.kind == "socket" and found.mode == 0o600, f"a new socket, 0600, in place of inode {old}", found)
 
 
-@case("SRV-LISTEN/live", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/live", needs="start witness", transports=UNIX, twin="SRV-LISTEN/unix")
 def test_live_socket_is_left_alone(host: Host) -> None:
     path = f"{host.scratch}/agent.sock"
     host.launch("--listen", f"unix:{path}")
@@ -86,7 +86,7 @@ def test_live_socket_is_left_alone(host: Host) -> None:
     pong(host.dial(path))
 
 
-@case("SRV-LISTEN/not-socket", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/not-socket", needs="start witness", transports=UNIX, twin="SRV-LISTEN/unix")
 @pytest.mark.parametrize("kind", ["file", "directory", "fifo", "link-to-file"])
 def test_what_is_no_socket_is_left_alone(host: Host, kind: str) -> None:
     path = f"{host.scratch}/agent.sock"
@@ -149,14 +149,14 @@ def wrong_descriptor(kind: str) -> Iterator[int]:
             yield sock.fileno()
 
 
-@case("SRV-LISTEN/fd-other", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/fd-other", needs="start witness", transports=UNIX, twin="SRV-LISTEN/unix")
 @pytest.mark.parametrize("kind", ["file", "pipe", "tcp", "datagram", "seqpacket", "unconnected"])
 def test_fd_that_is_no_socket_of_ours(host: Host, kind: str) -> None:
     with wrong_descriptor(kind) as number:
         refused(host, host.launch("--listen", f"fd:{number}", pass_fds=(number,)), 2)
 
 
-@case("SRV-LISTEN/fd-other", variant="closed", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/fd-other", variant="closed", needs="start witness", transports=UNIX, twin="SRV-LISTEN/unix")
 def test_fd_that_is_not_open(host: Host) -> None:
     refused(host, host.launch("--listen", "fd:99"), 2)
 
@@ -193,7 +193,7 @@ BAD = {
 }
 
 
-@case("SRV-LISTEN/bad", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/bad", needs="start witness", transports=UNIX, twin="SRV-LISTEN/bad:good-twin")
 @pytest.mark.parametrize("name", BAD)
 def test_bad_command_line(host: Host, name: str) -> None:
     """A bad or repeated option: one line, exit 2; nothing has been bound by then."""
@@ -212,7 +212,7 @@ def test_every_good_option_is_taken(host: Host) -> None:
     pong(host.dial(path))
 
 
-@case("SRV-LISTEN/bind", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/bind", needs="start witness", transports=UNIX, twin="SRV-LISTEN/unix")
 @pytest.mark.parametrize("name", ["no-directory", "too-long"])
 def test_cannot_bind(host: Host, name: str) -> None:
     path = f"{host.scratch}/missing/agent.sock" if name == "no-directory" else f"{host.scratch}/{'x' * 120}"
@@ -232,7 +232,7 @@ def vsock_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-@case("SRV-LISTEN/precedence", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/precedence", needs="start witness", transports=UNIX, twin="SRV-LISTEN/precedence:empty-variable")
 @pytest.mark.parametrize("how", ["variable", "port", "listen", "listen-url"])
 def test_which_port_decides(host: Host, how: str) -> None:
     """The one named last in the table decides; it is taken, so the agent cannot bind: exit 1."""
@@ -247,7 +247,7 @@ def test_which_port_decides(host: Host, how: str) -> None:
         refused(host, host.launch(*words, env=env), 1)
 
 
-@case("SRV-LISTEN/precedence", variant="empty-variable", needs="start witness", transports=UNIX)
+@case("SRV-LISTEN/precedence", variant="empty-variable", needs="start witness", transports=UNIX, twin="SRV-LISTEN/unix")
 def test_variable_that_does_not_decide(host: Host) -> None:
     """Empty is unset, and a variable that is not asked is not judged; one that is asked is."""
     for value in ("", "garbage"):

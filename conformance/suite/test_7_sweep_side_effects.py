@@ -68,7 +68,14 @@ def test_files_of_a_fresh_agent(host: Host) -> None:
     expect_equal(host.witness.names(home), [], "names in HOME and TMPDIR")
 
 
-@case("SRV-SURVIVE/settings", "SRV-SURVIVE/files", "SRV-SURVIVE/leaks", variant="refused", needs="server witness")
+@case(
+    "SRV-SURVIVE/settings",
+    "SRV-SURVIVE/files",
+    "SRV-SURVIVE/leaks",
+    variant="refused",
+    needs="server witness",
+    twin="CONV-ONE/single:ping",
+)
 @pytest.mark.parametrize("request_", list(REFUSED))
 def test_refused(host: Host, request_: str) -> None:
     conversation = host.connect()
@@ -96,7 +103,7 @@ def test_upload_outside_the_home(host: Host) -> None:
     undisturbed(host, "uploads")
 
 
-@case("SRV-SURVIVE/memory", needs="server witness", transports=("unix",), deadline=40)
+@case("SRV-SURVIVE/memory", needs="server witness", transports=("unix",), deadline=40, twin="CONV-ONE/single:ping")
 def test_memory_is_given_back(host: Host) -> None:
     """Many megabytes of uploads, of output, of downloads and of refused requests."""
     path = f"{host.scratch}/file"
