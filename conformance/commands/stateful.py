@@ -16,15 +16,14 @@ from guestwire.drive import connectable
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.judge.verdict import Exit
-from guestwire.stateful import asks, steps
-from guestwire.stateful.arena import Arena, arena
-from guestwire.stateful.machine import Search, search
+from guestwire.stateful import steps
+from guestwire.stateful.arena import arena
 from guestwire.stateful.player import Finding, TooSlow, play
+from guestwire.stateful.search import Search, search
 from guestwire.stateful.shrink import smallest
 
 HELP = "let hosts interleave at random and compare with the oracle"
 ORACLE = Path(guestwire.__file__).resolve().parent.parent / "oracle/agent.py"
-EVERYTHING = 100  # examples in which every verb and every request is bound to occur
 
 
 def _count(text: str) -> int:
@@ -58,19 +57,20 @@ def main(options: argparse.Namespace) -> int:
     except UsageError as error:
         raise UsageError(f"the oracle is not here ({error}): name it with --oracle") from None
     seed = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
-    print(f"seed {seed}", flush=True)
     with arena({"oracle": oracle, "agent": agent}) as made, tempfile.TemporaryDirectory(prefix="guestwire-") as home:
+        print(f"seed {seed}", flush=True)
         found = search(made, options.examples, options.steps, seed, Path(home), _progress)
         _clear_progress()
         print(_summary(found, options.steps))
         if found.failing is not None:
-            _report(made, found, options, seed)
+            _report(found, options, seed)
             print(f"{found.examples} passed, 1 failed, 0 skipped")
             return Exit.RED
-    unseen = _unseen(found) if found.examples >= EVERYTHING and options.steps >= 20 else []
-    for name in unseen:
-        print(f"never drawn: {name}")
-    missing = max(options.examples - found.examples, 0) + len(unseen)
+    if found.slow:
+        print("too many dropped: not decided; the machine is too slow or too busy")
+    elif not found.enough:
+        print(f"too little could be drawn; never: {', '.join(found.unseen)}")
+    missing = max(options.examples - found.examples, 0)
     print(f"{found.examples} passed, 0 failed, {missing} skipped")
     return Exit.PARTIAL if missing else Exit.GREEN
 
@@ -90,27 +90,23 @@ def _table(counted: Counter[str]) -> str:
 
 
 def _summary(found: Search, most: int) -> str:
-    lines = [f"{found.examples} examples of up to {most} steps, {found.cut_short} cut short by a slow machine"]
+    lines = [
+        f"{found.examples} examples of up to {most} steps, {found.dropped} dropped because the machine was too slow"
+    ]
     lines += [f"{found.verbs.total()} steps: {_table(found.verbs)}"]
     lines += [f"{found.requests.total()} requests: {_table(found.requests)}"]
     return "\n".join(lines)
 
 
-def _unseen(found: Search) -> list[str]:
-    return [name for name in steps.VERBS if name not in found.verbs] + [
-        name for name in asks.ASKS if name not in found.requests
-    ]
-
-
-def _report(made: Arena, found: Search, options: argparse.Namespace, seed: int) -> None:
+def _report(found: Search, options: argparse.Namespace, seed: int) -> None:
     """What failed, in as few steps as were found, and where it is kept."""
-    kept, finding, repeated = smallest(made, found)
+    kept, finding, repeated = smallest(found)
     text = kept.text()
     name = f"{kept.checks[0].lower().replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.toml"
     options.save.mkdir(parents=True, exist_ok=True)
     (options.save / name).write_text(text)
     how = "shrunk" if repeated else "not seen again on fresh agents, not shrunk"
-    print(f"FAIL {finding.check} in example {found.examples + found.cut_short + 1}, {how}:")
+    print(f"FAIL {finding.check} in example {len(found.earlier)}, {how}:")
     for number, step in enumerate(kept.steps, 1):
         print(f"  {number:2} {step}")
     print(f"  expected: {finding.expected}")
@@ -127,9 +123,8 @@ def _replay(agent: Connectable, files: list[Path]) -> Exit:
     with arena({"agent": agent}) as made:
         for file, recording in recordings.items():
             made.renew()
-            made.seconds = recording.seconds
             try:
-                play(recording.steps, made.sides(), recording)
+                play(recording.steps, made.sides(recording.seconds), recording)
             except TooSlow as error:
                 raise UsageError(f"{file}: not decided: {error}; the machine is too slow") from None
             except Finding as finding:

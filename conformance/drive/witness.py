@@ -269,9 +269,9 @@ class Witness(special.SpecialFiles):
         """A child of this process that is no stray: part of the harness."""
         self._adopted.add(pid)
 
-    def strays(self) -> list[Process]:
-        """Orphans that agents left to this world and that live on; they are killed by being reported."""
-        return process.reap_orphans(self._adopted | set(self._agents))
+    def strays(self, grace: float = 1.0) -> list[Process]:
+        """Orphans that agents left to this world and that live on after `grace` seconds; they are killed by being reported."""
+        return process.reap_orphans(self._adopted | set(self._agents), grace)
 
     # ---- agents
 

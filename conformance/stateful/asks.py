@@ -13,8 +13,8 @@ from guestwire.stateful.steps import Step
 
 DEADLINE = 0.05  # seconds; `timeout` of the commands that have one
 OLD = b"the old content\n"  # of the file `old`, and of `shared` until somebody uploads to it
-LARGE = 1 << 20  # bytes; more than a connection holds, so that it is not over until it is read
-UPLOAD_MOST = 90_000  # bytes that one host sends in an upload: they fit into the connection of one who waits its turn
+LARGE = 4 << 20  # bytes; far more than a connection holds, so that it is not over until it is read
+UPLOAD_MOST = 200_000  # bytes that one host sends in an upload
 
 
 @dataclass(frozen=True)

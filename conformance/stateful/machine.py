@@ -1,11 +1,10 @@
-"""Hypothesis draws the steps of an example, and they are played as they are drawn."""
+"""Hypothesis draws the steps of examples, on the model alone: what is drawn never depends on how fast anything was."""
 
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import hypothesis
@@ -15,53 +14,45 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from guestwire.stateful import asks
-from guestwire.stateful.arena import Arena
 from guestwire.stateful.model import HOSTS, World
-from guestwire.stateful.player import Finding, Player, TooSlow
 from guestwire.stateful.steps import SLOTS, Step
+
+BATCH = 25  # examples from one seed: Hypothesis varies what it has drawn, so that many from one are too much alike
+BATCHES = 10_000  # no end by itself
 
 
 class Enough(KeyboardInterrupt):
     """The search is over. Hypothesis lets no other exception through."""
 
 
-@dataclass
-class Search:
-    """What a search did, and what it found: the steps that failed, with the finding. `earlier` are the examples before that,
-    played on the same processes."""
+def draw(steps: int, seed: int, home: Path, take: Callable[[list[Step]], None]) -> None:
+    """Hand examples to `take` until it raises Enough, or for as long as there are new ones. What is drawn depends on the seed
+    alone. `home` takes what Hypothesis stores: no database, for a failure is kept as a file of steps."""
+    set_hypothesis_home_dir(home)
+    seen: set[tuple[Step, ...]] = {()}
+    settings = hypothesis.settings(
+        max_examples=BATCH,
+        stateful_step_count=steps,
+        deadline=None,  # every wait has one of its own
+        database=None,
+        derandomize=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),  # they judge how fast examples are drawn
+    )
 
-    wanted: int
-    progress: Callable[[Search], None] = lambda _: None
-    examples: int = 0  # played to their end
-    cut_short: int = 0  # the machine was too slow for what they asked of the timeouts
-    verbs: Counter[str] = field(default_factory=Counter)
-    requests: Counter[str] = field(default_factory=Counter)
-    earlier: list[list[Step]] = field(default_factory=list)
-    failing: list[Step] | None = None
-    finding: Finding | None = None
+    def new(drawn: list[Step]) -> None:
+        if tuple(drawn) not in seen:
+            seen.add(tuple(drawn))
+            take(drawn)
 
-    def played(self, world: World, steps: list[Step]) -> None:
-        """Note an example that was played to its end. Raises Enough after the last one that was wanted."""
-        self.examples += 1
-        self.earlier.append(steps)
-        self.verbs.update(step.do for step in steps)
-        self.requests.update(talk.opened.ask for talk in world.talks.values())
-        self.progress(self)
-        if self.examples == self.wanted:
-            raise Enough
-
-    def slow(self, steps: list[Step]) -> None:
-        """Note an example that was cut short. Raises Enough when that is all this machine can do."""
-        self.cut_short += 1
-        self.earlier.append(steps)
-        if self.cut_short > self.wanted:
-            raise Enough
-
-    def failed(self, steps: list[Step], finding: Finding) -> None:
-        """Note an example that failed; the search is over. Hypothesis does not shrink it: it would work on the choices behind the
-        steps, in hundreds of runs, most of which wait for something. shrink.py takes the steps for what they are."""
-        self.failing, self.finding = steps, finding
-        raise Enough
+    machine = type("Hosts", (Hosts,), {"take": staticmethod(new)})
+    seeds = random.Random(seed)
+    with contextlib.suppress(Enough):
+        for _ in range(BATCHES):
+            batch_seed = seeds.randrange(1 << 32)
+            run_state_machine_as_test(hypothesis.seed(batch_seed)(machine), settings=settings)
 
 
 def _asks(*kinds: str) -> list[str]:
@@ -69,64 +60,31 @@ def _asks(*kinds: str) -> list[str]:
 
 
 class Hosts(RuleBasedStateMachine):
-    """Up to HOSTS hosts and one agent. What is drawn depends on the model alone, never on how fast anything was."""
+    """Up to HOSTS hosts and one agent. An example goes to `take` once it is complete."""
 
-    arena: Arena
-    search: Search
+    take: Callable[[list[Step]], None]
 
     def __init__(self) -> None:
         super().__init__()
-        self.player = Player(self.arena.sides())
-        self.world = self.player.world
+        self.world = World()
         self.steps: list[Step] = []
-        self.playing = True
 
     def play(self, step: Step) -> None:
-        """Take the step if it is possible; after the example was cut short in the model only."""
-        if not self.world.can(step):
-            return
-        self.steps.append(step)
-        if not self.playing:
+        """Note the step if it is possible."""
+        if self.world.can(step):
+            self.steps.append(step)
             self.world.take(step)
-            return
-        try:
-            self.player.step(step)
-        except TooSlow:
-            self._cut_short()
-        except Finding as finding:
-            self._failed(finding)
 
     def teardown(self) -> None:
-        if not self.playing:
-            return
-        try:
-            self.player.finish()
-        except TooSlow:
-            self._cut_short()
-        except Finding as finding:
-            self._failed(finding)
-        else:
-            self.playing = False
-            self.player.clear()
-            self.search.played(self.world, self.steps)
-
-    def _cut_short(self) -> None:
-        self.playing = False
-        self.player.clear()
-        self.search.slow(self.steps)
-
-    def _failed(self, finding: Finding) -> None:
-        self.playing = False
-        self.player.clear()
-        self.search.failed(self.steps, finding)
+        self.take(self.steps)
 
     # ---- rules
 
-    @initialize(busy=st.integers(0, SLOTS), ask=st.sampled_from(_asks("gate")))
+    @initialize(busy=st.integers(0, SLOTS), ask=st.sampled_from([*_asks("gate"), "put"]))
     def begin(self, busy: int, ask: str) -> None:
         """Often every slot is busy from the start, so that whoever comes must wait."""
         for _ in range(busy):
-            self._open(ask)
+            self._open(ask, *(("own", 300) if ask == "put" else ()))
 
     def _host(self, data: st.DataObject, verb: str) -> int:
         return data.draw(st.sampled_from(self.world.hosts(verb)), label=verb)
@@ -135,7 +93,8 @@ class Hosts(RuleBasedStateMachine):
         number = len(self.world.talks) + 1
         self.play(Step("open", number, ask=ask, to=to, size=size))
         if at_once:
-            self.play(Step("send", number, data=data))
+            whole = Step("send", number, data=data)
+            self.play(whole if self.world.can(whole) else Step("send", number))
 
     @precondition(lambda self: len(self.world.open()) < HOSTS)
     @rule(ask=st.sampled_from(_asks("desk")), at_once=st.booleans())
@@ -191,7 +150,8 @@ class Hosts(RuleBasedStateMachine):
         talk = self.world.talks[host]
         if size < 0:
             size = max(talk.opened.size - talk.sent, 0)
-        self.play(Step("data", host, size=size, bytes=part))
+        whole = Step("data", host, size=size, bytes=part)
+        self.play(whole if self.world.can(whole) else Step("data", host, size=size, bytes=part or 7))
 
     @precondition(lambda self: self.world.hosts("eof"))
     @rule(data=st.data(), verb=st.sampled_from(["eof", "stray"]))
@@ -235,7 +195,7 @@ class Hosts(RuleBasedStateMachine):
     def stall(self, often: int) -> None:
         """Seldom: it costs more than all other steps of an example together. In an upload it means most."""
         uploading = any(talk.ask.kind == "upload" for talk in self.world.serving)
-        if often >= (8 if uploading else 11):
+        if often >= (8 if uploading else 10):
             self.play(Step("stall"))
 
     @precondition(lambda self: len(self.world.open()) < HOSTS - 4)
@@ -243,27 +203,3 @@ class Hosts(RuleBasedStateMachine):
     def burst(self, size: int) -> None:
         if size > 1:
             self.play(Step("burst", size=size))
-
-
-def search(
-    arena: Arena, examples: int, steps: int, seed: int, home: Path, progress: Callable[[Search], None]
-) -> Search:
-    """Play so many examples to their end, or until one fails. `home` takes what Hypothesis stores: no database, for a failure is
-    kept as a file of steps, and what is drawn depends on the seed alone."""
-    set_hypothesis_home_dir(home)
-    found = Search(examples, progress)
-    machine = type("Hosts", (Hosts,), {"arena": arena, "search": found})
-    settings = hypothesis.settings(
-        max_examples=10 * examples,  # Search.played() ends it: a slow machine may cut examples short
-        stateful_step_count=steps,
-        deadline=None,  # every wait has one of its own
-        database=None,
-        derandomize=False,
-        print_blob=False,
-        verbosity=Verbosity.quiet,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),  # they judge how fast examples are drawn, and these talk to processes
-    )
-    with contextlib.suppress(Enough):
-        run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=settings)
-    return found

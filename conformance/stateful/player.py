@@ -10,11 +10,11 @@ from typing import Any
 from guestwire import protocol
 from guestwire.drive.connectable import UsageError
 from guestwire.drive.conversation import Answer, frame
-from guestwire.judge.outcome import Crash, Violation, expect, short
+from guestwire.judge.outcome import Crash, DeadlineExceeded, Violation, expect, short
 from guestwire.stateful import asks
 from guestwire.stateful.model import Due, Talk, World
-from guestwire.stateful.side import LIVED, STARTED, Side, data_frame, normalise
-from guestwire.stateful.steps import SECONDS, Recording, Step
+from guestwire.stateful.side import LIVED, PATIENCE, STARTED, Side, data_frame, normalise
+from guestwire.stateful.steps import Recording, Step
 
 NEAR = 0.6  # of a timeout: who is nearer than that might be cut off by it
 
@@ -29,16 +29,17 @@ class Finding(Violation):
     def __init__(self, cause: Violation, check: str, side: str) -> None:
         super().__init__(cause.expected, f"{cause.actual} [{side}]")
         self.check = check
-        self.crash = isinstance(cause, Crash)
+        self.late = isinstance(cause, DeadlineExceeded)
+        self.certain = self.late or isinstance(cause, Crash)  # no timeout that passed early makes it
 
 
 class Player:
     """One example. After every step its consequences are awaited and compared; finish() ends it."""
 
     def __init__(self, sides: list[Side], recorded: Recording | None = None) -> None:
-        """With `recorded`, the sides have its timeouts; otherwise those that steps.SECONDS says."""
+        """All sides have the same timeouts."""
         self.sides = sides
-        self._seconds = SECONDS if recorded is None else recorded.seconds
+        self._seconds = sides[0].seconds
         self.world = World()
         self.outcomes: dict[int, dict[str, Any]] = {} if recorded is None else recorded.outcomes
         self.files: dict[str, list[str]] | None = None if recorded is None else recorded.files
@@ -55,17 +56,21 @@ class Player:
     def step(self, step: Step) -> None:
         """Take a step that the model finds possible. Raises Finding or TooSlow."""
         began = time.monotonic()
-        timed, running = self.world.timed(), self._clocked()
+        timed, running = self.world.timed(), {} if step.do == "stall" else self._clocked()
         self.world.take(step)
-        self._act(step)
-        if step.do != "stall":
-            self._check_clocks(running)
-        self._clocks |= dict.fromkeys(self.world.moved, self._timed_from if timed else began)
-        if self.world.timed() and not timed:
+        if not timed:
             self._timed_from = began
-        for due in self.world.due:
-            self._await(due, self._seconds if step.do == "stall" else 0.0)
-        self._barrier()
+        self._clocks |= dict.fromkeys(self.world.moved, self._timed_from)
+        try:
+            self._act(step)
+            self._check_clocks(running)
+            for due in self.world.due:
+                self._await(due, self._seconds if step.do == "stall" else 0.0)
+            self._barrier()
+        except Finding as finding:
+            if not finding.certain:
+                self._check_clocks(running | self._clocked())
+            raise
 
     def _act(self, step: Step) -> None:
         if step.do == "open":
@@ -123,7 +128,11 @@ class Player:
 
     def _clocked(self) -> dict[int, float]:
         """Whose timeout runs, and since when at the earliest."""
-        return {talk.number: self._clocks[talk.number] for talk in self.world.open() if self.world.clocked(talk)}
+        return {
+            talk.number: self._timed_from if talk.phase == "queued" else self._clocks[talk.number]
+            for talk in self.world.open()
+            if self.world.clocked(talk)
+        }
 
     def _check_clocks(self, running: dict[int, float]) -> None:
         now = time.monotonic()
@@ -213,7 +222,7 @@ class Player:
                 side.settle()
                 self._compare_files(side)
         with self._blaming(self.sides[-1], "SRV-SURVIVE/leaks"):
-            strays = self.sides[-1].witness.strays()
+            strays = self.sides[-1].witness.strays(PATIENCE)
             expect(not strays, "no process left behind", short(strays))
         return taken
 

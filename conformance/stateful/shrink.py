@@ -1,4 +1,4 @@
-"""From steps that fail to fewer that fail the same way, each time on fresh agents."""
+"""From steps that fail to fewer that fail the same way; what is reported in the end failed on fresh agents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from guestwire.stateful.arena import Arena
-from guestwire.stateful.machine import Search
 from guestwire.stateful.model import World
 from guestwire.stateful.player import Finding, TooSlow, play
+from guestwire.stateful.search import Search
 from guestwire.stateful.side import PATIENCE
-from guestwire.stateful.steps import Recording, Step
+from guestwire.stateful.steps import Recording, Step, stalls
 
 SECONDS = 40.0  # for all of it; what is shortest by then is reported
 HASTE = 1.0  # seconds; for what is due at once, while steps are tried out
@@ -73,6 +72,8 @@ def joined(examples: list[Steps]) -> Steps:
 def _candidates(steps: Steps) -> Iterator[Steps]:
     """Shorter or simpler lists, the boldest first."""
     everything = set(range(len(steps)))
+    for host in sorted({step.host for step in steps if step.host}, reverse=True):
+        yield possible(steps, {index for index, step in enumerate(steps) if step.host != host})
     size = max(len(steps) // 2, 1)
     while True:
         for start in range(0, len(steps), size):
@@ -80,8 +81,6 @@ def _candidates(steps: Steps) -> Iterator[Steps]:
         if size == 1:
             break
         size = size // 2
-    for host in sorted({step.host for step in steps if step.host}):
-        yield possible(steps, {index for index, step in enumerate(steps) if step.host != host})
     for index, step in enumerate(steps):
         for simpler in _simpler(step):
             yield possible([*steps[:index], simpler, *steps[index + 1 :]], everything)
@@ -97,72 +96,80 @@ def _simpler(step: Step) -> Iterator[Step]:
         yield replace(step, data=1)
 
 
-def shrink(steps: Steps, fails: Fails, until: float) -> Steps:
-    """The shortest list found until that time on the monotonic clock."""
+def shrink(steps: Steps, fails: Fails, until: float) -> list[Steps]:
+    """Ever shorter lists that fail, found until that time on the monotonic clock; the last one is the shortest."""
     tried: set[tuple[Step, ...]] = {tuple(steps)}
+    found = [steps]
     again = True
     while again:
         again = False
-        for candidate in _candidates(steps):
+        for candidate in _candidates(found[-1]):
             if tuple(candidate) in tried or not candidate:
                 continue
             if time.monotonic() > until:
-                return steps
+                return found
             tried.add(tuple(candidate))
             if fails(candidate):
-                steps, again = candidate, True
+                found.append(candidate)
+                again = True
                 break
-    return steps
+    return found
 
 
-def _finding(arena: Arena, steps: Steps, patience: float) -> Finding | None:
-    """What comes of steps on fresh agents."""
-    arena.renew()
+def _finding(found: Search, steps: Steps, patience: float, fresh: bool = True) -> Finding | None:
+    """What comes of steps, on fresh agents or on those that have passed everything since they were."""
+    if fresh:
+        found.arena.renew()
     try:
-        play(steps, arena.sides(patience))
+        play(steps, found.arena.sides(found.seconds(steps), patience))
     except Finding as finding:
+        found.arena.renew()
         return finding
     except TooSlow:
-        pass
+        found.arena.renew()
     return None
 
 
-def reproduce(arena: Arena, found: Search) -> Steps | None:
-    """Steps that fail on fresh agents: those that failed, after as few of the examples before them as it takes; or None."""
+def reproduce(found: Search, until: float) -> Steps | None:
+    """Steps that fail on fresh agents: those that failed, after as few of the examples before them, on the same processes, as it
+    takes; or None if there are none, or none were found until that time on the monotonic clock."""
     assert found.failing is not None
+    earlier = [steps for steps in found.earlier[:-1] if stalls(steps) == stalls(found.failing)]
     count = 0
-    while count <= min(EARLIER, len(found.earlier)):
-        before = [whole(steps) for steps in found.earlier[len(found.earlier) - count :]]
+    while time.monotonic() < until:
+        before = [whole(steps) for steps in earlier[len(earlier) - count :]]
         steps = joined([*before, found.failing])
-        if _finding(arena, steps, PATIENCE) is not None:
+        if _finding(found, steps, PATIENCE) is not None:
             return steps
-        if count == len(found.earlier):
+        if count == min(EARLIER, len(earlier)):
             break
-        count = min(max(1, 2 * count), len(found.earlier))
+        count = min(max(1, 2 * count), EARLIER, len(earlier))
     return None
 
 
-def smallest(arena: Arena, found: Search) -> tuple[Recording, Finding, bool]:
+def smallest(found: Search) -> tuple[Recording, Finding, bool]:
     """A case to be kept: the shortest failing steps, with what the oracle alone makes of them. The finding, and whether it came
     again on fresh agents; if not, the steps are as they were drawn."""
     assert found.failing is not None
     assert found.finding is not None
-    steps, finding = reproduce(arena, found), found.finding
+    began = time.monotonic()
+    steps, finding = reproduce(found, began + SECONDS), found.finding
     repeated = steps is not None
     if steps is not None:
-        check = finding.check
+        first = finding
 
         def fails(candidate: Steps) -> bool:
-            seen = _finding(arena, candidate, HASTE)
-            return seen is not None and seen.check == check
+            seen = _finding(found, candidate, HASTE, fresh=False)
+            return seen is not None and (seen.check, seen.late) == (first.check, first.late)
 
-        shrunk = shrink(steps, fails, time.monotonic() + SECONDS)
-        if (last := _finding(arena, shrunk, PATIENCE)) is not None:
-            steps, finding = shrunk, last
+        for shrunk in reversed(shrink(steps, fails, began + SECONDS)):
+            if (last := _finding(found, shrunk, PATIENCE)) is not None:
+                steps, finding = shrunk, last
+                break
     recording = Recording(finding.expected, [finding.check], steps or found.failing)
-    arena.renew()
+    found.arena.renew()
     try:
-        player = play(recording.steps, arena.sides()[:1])
+        player = play(recording.steps, found.arena.sides(recording.seconds)[:1])
         recording.outcomes, recording.files = player.outcomes, player.files or {}
     except (Finding, TooSlow) as error:  # it is the oracle that fails: nobody knows the answers
         recording.title += f" (and the oracle by itself: {error})"

@@ -18,8 +18,9 @@ from guestwire.judge.outcome import DeadlineExceeded, expect
 from guestwire.stateful import asks
 from guestwire.stateful.steps import SLOTS
 
-PATIENCE = 3.0  # seconds; for whatever is due at once
-KILL = 1.5  # seconds; RUN-HANGUP's one, and a loaded machine's share
+PATIENCE = (
+    10.0  # seconds; for whatever is due at once: how soon exactly is no subject here, and the machine may be busy
+)
 SHOWN = 60  # bytes of a stream that an outcome quotes; of a longer one it gives length and SHA-256
 STARTED, GATE, LIVED = "started", "gate", "lived"
 _NAMES = {protocol.FRAME_JSON: "json", protocol.FRAME_STDOUT: "stream", protocol.FRAME_STDERR: "stream",
@@ -49,10 +50,11 @@ def normalise(answer: Answer) -> dict[str, Any]:
 
 
 class Side:
-    """An agent in the world of `witness`, started with steps.OPTIONS. `name` is what findings call it."""
+    """An agent in the world of `witness`, started with steps.options(seconds). `name` is what findings call it."""
 
-    def __init__(self, name: str, agent: Agent, witness: Any) -> None:
+    def __init__(self, name: str, agent: Agent, witness: Any, seconds: float) -> None:
         self.name = name
+        self.seconds = seconds
         self.agent = agent
         self.witness = witness
         self.patience = PATIENCE
@@ -115,13 +117,17 @@ class Side:
         now = self.witness.counts(self.agent.pid)
         return now is None or all(n <= most for n, most in zip(now, self._baseline, strict=True))
 
-    def _until(self, condition: Callable[[], Any], timeout: float | None = None) -> Any:
-        end = time.monotonic() + (timeout or self.patience)
+    def _until(self, condition: Callable[[], Any]) -> Any:
+        end = time.monotonic() + self.patience
         pause = 0.0005
         while not (value := condition()) and time.monotonic() < end:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.02)
         return value
+
+    def _wait(self, condition: Callable[[], Any], expected: str) -> None:
+        if not self._until(condition):
+            raise DeadlineExceeded(expected, f"not in {self.patience:g} s")
 
     def clear(self) -> None:
         """Hang up on everything and drop the files."""
@@ -153,8 +159,8 @@ class Side:
 
     def release(self, host: int) -> None:
         """Let the host's command go on."""
-        went_on = self._until(lambda: self.witness.feed(f"{self.folder}/{GATE}-{host}", b"\n"))
-        expect(went_on, f"host {host}'s command waits for its release", "it is not there")
+        path = f"{self.folder}/{GATE}-{host}"
+        self._wait(lambda: self.witness.feed(path, b"\n"), f"host {host}'s command waits for its release")
 
     # ---- what is due
 
@@ -195,21 +201,19 @@ class Side:
 
     def wait_bytes(self, host: int) -> None:
         """Until a first byte of the response is there."""
-        expect(
-            self._until(lambda: self.spoke(host)), f"host {host}'s response begins", f"nothing in {self.patience:g} s"
-        )
+        self._wait(lambda: self.spoke(host), f"host {host}'s response begins")
 
     def wait_file(self, kind: str, host: int) -> None:
         """Until the command has made its file of that kind: it has started, or outlived its run."""
         path = f"{self.folder}/{kind}-{host}"
-        made = self._until(lambda: self.witness.info(path) is not None)
-        expect(made, f"host {host}'s command has made the file {kind}-{host}", f"not in {self.patience:g} s")
+        self._wait(
+            lambda: self.witness.info(path) is not None, f"host {host}'s command has made the file {kind}-{host}"
+        )
 
     def wait_gone(self, host: int) -> None:
         """Until nothing of the host's command is left to wait at its pipe (RUN-HANGUP)."""
         path = f"{self.folder}/{GATE}-{host}"
-        gone = self._until(lambda: not self.witness.feed(path, b""), KILL)
-        expect(gone, f"host {host}'s command killed within 1 s of its hang-up", f"it lives on after {KILL:g} s")
+        self._wait(lambda: not self.witness.feed(path, b""), f"host {host}'s command killed at its hang-up")
 
 
 def data_frame(kind: int, host: int, offset: int, size: int) -> bytes:

@@ -19,7 +19,7 @@ else:
 FORMAT = "guestwire-steps"
 FORMAT_VERSION = 1
 SLOTS = 2  # --max-requests of the agents that steps are played on, so that waiting one's turn is common
-SECONDS = 0.6  # --request-timeout, --io-timeout and --linger-timeout of theirs, so that a stall is cheap
+LONG = 30.0  # seconds; --request-timeout, --io-timeout and --linger-timeout of theirs: none passes in an example without a stall
 VERBS = {  # verb: the fields it takes beside `do`
     "open": ("host", "ask", "to", "size"),  # connect, with that request in mind; nothing is sent
     "send": (
@@ -71,6 +71,11 @@ class Step:
         return " ".join([self.do, *(f"{name}={value}" for name, value in self.table().items() if name != "do")])
 
 
+def stalls(steps: list[Step]) -> bool:
+    """Whether timeouts pass in them."""
+    return any(step.do == "stall" for step in steps)
+
+
 @dataclass
 class Recording:
     """Steps with what came of them. `outcomes` maps a host to what it got (player.normalise), `files` a name to [mode,
@@ -85,7 +90,7 @@ class Recording:
     @property
     def seconds(self) -> float:
         """The timeouts of an agent that is to replay it, however busy the machine is."""
-        return 1.5 if any(step.do == "stall" for step in self.steps) else 10.0
+        return 4.0 if stalls(self.steps) else LONG
 
     def text(self) -> str:
         """As TOML."""

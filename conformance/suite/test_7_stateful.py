@@ -25,7 +25,7 @@ def _case(path: Path) -> Callable[..., None]:
     def test(host: Host) -> None:
         agent = host.start(*steps.options(recording.seconds))
         try:
-            play(recording.steps, [Side("agent", agent.agent, host.witness)], recording)
+            play(recording.steps, [Side("agent", agent.agent, host.witness, recording.seconds)], recording)
         except TooSlow as error:
             raise CouldNotRun(f"{error}, which no step asked for: the machine is too slow or too busy") from None
 
