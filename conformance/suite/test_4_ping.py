@@ -21,9 +21,15 @@ def test_ping(host: Host) -> None:
 
 @case("PING-INSTANCE/stable", needs="server")
 def test_instance_is_stable(host: Host) -> None:
-    one, other = host.ping().get("instance"), host.ping().get("instance")
+    """Of the process, not of the connection or the request: the second ping is a longer one, while the first's is open."""
+    first = host.connect()
+    first.send_json({"op": "ping"})
+    one = first.recv_json().get("instance")
     expect(isinstance(one, str) and one, "instance: a string, not empty", one)
+    other = host.ask({"op": "ping", "proto": 1}).terminal.get("instance")
     expect_equal(other, one, "instance of a second ping")
+    first.answer()
+    expect_equal(host.ping().get("instance"), one, "instance of a third ping")
 
 
 @case("PING-INSTANCE/random", needs="start")

@@ -15,9 +15,14 @@ from guestwire.suite.run_support import (
     PROMPT,
     SLACK,
     begin,
+    blocked,
+    counted,
+    counted_lines,
     expect_dead,
     expect_timeout,
     gate,
+    numbered,
+    pid_in,
     put_away,
     read_lines,
     read_pid_and_rest,
@@ -124,6 +129,22 @@ def test_output_that_the_host_reads_late(host: Host) -> None:
     answer = conversation.answer()
     expect(output + answer.stdout == b"1234567\n" * 125_000, "the output as it was written", "something else")
     expect_equal(exit_code(answer), 11, "exit code")
+
+
+@case("RUN-EXIT/drained", variant="blocked", needs="witness destructive")
+def test_output_that_stood_in_every_buffer_when_its_writer_died(host: Host) -> None:
+    """The host reads nothing until the command is dead: a pipe that is full by then comes whole."""
+    counter, pid = f"{host.scratch}/counter", f"{host.scratch}/pid"
+    conversation = begin(host, f"echo $$ >'{pid}'; {counted_lines(800, counter)}")
+    blocked(host, counter)
+    shell = pid_in(host, pid)
+    host.witness.signal(shell, 9)
+    expect_dead(host, [shell], time.monotonic(), PROMPT)
+    written = counted(host, counter)
+    answer = conversation.answer()
+    complete = answer.stdout in (numbered(written), numbered(written + 1))  # it may have died between line and count
+    expect(complete, f"the {written} lines written", f"{len(answer.stdout)} bytes, not the same")
+    expect_equal(exit_code(answer), -9, "exit code")
 
 
 # ---- RUN-EXIT: streams and background processes

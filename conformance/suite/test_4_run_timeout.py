@@ -94,9 +94,24 @@ def test_killed_and_told_in_time(host: Host) -> None:
     expect_timeout(conversation.answer(REPLY_TIME + SLACK), T)
 
 
+@case("RUN-TIMEOUT/killed", variant="not-early")
+def test_nothing_is_killed_before_the_deadline(host: Host) -> None:
+    """Measured from before the request to after the answer: a loaded machine only makes it longer, so the shortest counts."""
+    took = []
+    for _ in range(2):
+        runs = [(time.monotonic(), begin(host, "exec sleep 60", timeout=T)) for _ in range(4)]
+        for sent, conversation in runs:
+            expect_timeout(conversation.answer(T + ANSWERED), T)
+            took.append(time.monotonic() - sent)
+    expect(min(took) >= T - ROUNDING, f"no answer before {T} s", f"{min(took):.3f} s")
+
+
 @case("RUN-TIMEOUT/killed", variant="group", needs="witness")
 def test_the_whole_group_is_killed(host: Host) -> None:
+    """Whoever of it ignores signals, and whoever does not."""
+    deaf_child = "sh -c 'trap \"\" HUP INT QUIT TERM; echo $$; exec sleep 60' & echo $$; exec sleep 60"
     expect_timeouts(host, [FAMILY, f"trap '' HUP INT QUIT TERM; {FAMILY}"], pids=4)
+    expect_timeouts(host, [deaf_child], pids=2)
 
 
 @case("RUN-TIMEOUT/drained", "RUN-TIMEOUT/slow-host", needs="witness destructive")
@@ -112,10 +127,36 @@ def test_what_the_pipes_held_is_sent(host: Host, streams: str) -> None:
     answer = conversation.answer(REPLY_TIME + SLACK)
     expect_timeout(answer, 0.5)
     for name, got, counter in (("stdout", answer.stdout, out), ("stderr", answer.stderr, err)):
-        written = counted(host, counter)
+        written = expect_all_written(host, name, got, counter)
         expect((written > 0) == (name == "stdout" or streams == "both"), "a command that writes", f"{written} lines")
-        complete = got in (numbered(written), numbered(written + 1))  # it may have been killed between line and count
-        expect(complete, f"the {written} lines of {name} written", f"{len(got)} bytes, not the same")
+
+
+def expect_all_written(host: Host, name: str, got: bytes, counter: str) -> int:
+    """What came is what counted_lines() has written when it was killed. Return: lines."""
+    written = counted(host, counter)
+    complete = got in (numbered(written), numbered(written + 1))  # it may have been killed between line and count
+    expect(complete, f"the {written} lines of {name} written", f"{len(got)} bytes, not the same")
+    return written
+
+
+@case("RUN-TIMEOUT/drained", variant="frames-in-hand", needs="witness destructive")
+def test_every_frame_in_hand_is_sent(host: Host) -> None:
+    """A frame of each stream may be in hand at the kill. Which of them is begun when the host's buffer is full depends on how
+    much came before: so many different amounts that some runs stop in the first one."""
+    runs = []
+    for index in range(8):
+        base, before = f"{host.scratch}/{index}", 16_384 * index
+        lines = f"{{ {counted_lines(400, f'{base}-out')}; }} & {{ {counted_lines(400, f'{base}-err')}; }} >&2 &"
+        command = f"echo $$ >'{base}-pid'; head -c {before} /dev/zero; {lines} wait; exec sleep 60"
+        runs.append((base, before, begin(host, command, timeout=1)))
+    started = time.monotonic()
+    expect_dead(host, [pid_in(host, f"{base}-pid") for base, _, _ in runs], started + 1, KILL_TIME)
+    for base, before, conversation in runs:
+        answer = conversation.answer(REPLY_TIME + SLACK)
+        expect_timeout(answer, 1)
+        expect_equal(answer.stdout.count(b"\0"), before, "bytes before the lines")
+        for name, got in (("out", answer.stdout.lstrip(b"\0")), ("err", answer.stderr)):
+            expect_all_written(host, f"std{name}", got, f"{base}-{name}")
 
 
 @case("RUN-TIMEOUT/held", needs="witness")

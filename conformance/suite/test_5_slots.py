@@ -31,7 +31,7 @@ def hold(host: Host, count: int) -> list[Conversation]:
         held.append(conversation)
     for conversation in held:
         expect_equal(
-            conversation.recv_frame(what="the first output of a run"), (protocol.FRAME_STDOUT, b"in\n"), "output"
+            conversation.recv_frame(15, "the first output of a run"), (protocol.FRAME_STDOUT, b"in\n"), "output"
         )
     return held
 
@@ -75,9 +75,11 @@ def test_queued_in_order(host: Host) -> None:
 
 @case("SRV-SLOTS/queued", variant="none-refused", needs="server", deadline=40)
 def test_none_of_200_is_refused(host: Host) -> None:
+    held = hold(host, SLOTS)
     conversations = [host.connect() for _ in range(200)]
     for index, conversation in enumerate(conversations):
         conversation.send_json({"op": "run", "shell": "raw", "cmd": f"exit {index}"})
+    release(held)
     for index, conversation in enumerate(conversations):
         expect_equal(exit_code(conversation.answer()), index, "exit code")
 
@@ -102,17 +104,20 @@ def test_put_and_get_wait_too(host: Host) -> None:
 @case("SRV-SLOTS/gone", needs="server start witness half-close")
 @pytest.mark.parametrize("half_closed_first", [False, True], ids=["closed", "half-closed-first"])
 def test_queued_request_of_a_host_that_left(host: Host, half_closed_first: bool) -> None:
+    """An upload of nothing, too: it would be stored before anybody looks for the host."""
     agent = host.start("--max-requests", "1")
     held = hold(agent, 1)
-    leaving, staying = agent.connect(), agent.connect()
+    leaving, storing, staying = agent.connect(), agent.connect(), agent.connect()
     leaving.send_json({"op": "run", "shell": "raw", "cmd": f"touch {host.scratch}/left"})
-    if half_closed_first:
-        leaving.half_close()
-        leaving.silence(0.05)
+    storing.send_json({"op": "put_file", "path": f"{host.scratch}/stored", "size": 0})
+    for conversation in (leaving, storing) if half_closed_first else ():
+        conversation.half_close()
+        conversation.silence(0.05)
     agent.ping()
     staying.send_json({"op": "run", "shell": "raw", "cmd": f"touch {host.scratch}/stayed"})
     agent.ping()
     leaving.close()
+    storing.close()
     release(held)
     expect_equal(exit_code(staying.answer()), 0, "exit code of the one that stayed")
     expect_equal(host.witness.names(host.scratch), ["stayed"], "traces of commands")

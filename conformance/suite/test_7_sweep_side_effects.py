@@ -114,7 +114,8 @@ def test_memory_is_given_back(host: Host) -> None:
         conversation = host.connect()
         conversation.send_raw(raw_request("ping", more=f'"{"x" * (1 << 20)}"'), tolerate=True)
         host.error(conversation.answer(), "too_large")
-        conversation = host.connect()
-        conversation.send_raw(raw_request("ping", more=f"[{'0,' * 4_000}0]"))
-        conversation.answer()
+        for more in (f"[{'0,' * 4_000}0]", *[f'"{"x" * 900_000}"'] * 6):
+            conversation = host.connect()
+            conversation.send_raw(raw_request("ping", more=more))
+            conversation.answer()
     undisturbed(host, f"{ROUNDS} rounds of {BLOCK} bytes")
