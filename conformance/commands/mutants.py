@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +31,7 @@ HELP = "judge deliberately broken agents: does the suite find each of them out?"
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
+    parser.add_argument("--strict", action="store_true", help="fail for what is not yet covered; --full does so too")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="so many at once (default: 4 for each core)")
     parser.add_argument(
         "--catalogue", type=Path, default=load.CATALOGUE, metavar="DIR", help="other mutants than the own"
@@ -66,7 +68,7 @@ def _wanted(folder: Path, ids: list[str]) -> list[Mutant]:
 
 
 def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     started = time.monotonic()
     exempt = load.exempt()
@@ -83,14 +85,17 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text())
         agents = {mutant.id: build.build(mutant, folder) for mutant in mutants}
         trial.with_suite(base_options(), clean, work)
+    strict = options.full or options.strict
     findings = Findings()
     for one in trials:
-        audit.trial_findings(one, findings)
+        audit.trial_findings(one, findings, options.full)
     if not options.ids:
-        audit.coverage_findings(mutants, cases, exempt, findings)
-    _print(console, trials, findings)
-    _print_mode(console, trials, cases, options.full, bool(options.ids), time.monotonic() - started)
-    if not findings.green:
+        audit.coverage_findings(mutants, cases, exempt, findings, trials if options.full else ())
+    _print(console, trials, findings, strict)
+    _print_mode(
+        console, trials, cases, findings, _How(options.full, strict, bool(options.ids), time.monotonic() - started)
+    )
+    if not findings.green(strict):
         return Exit.RED
     return Exit.PARTIAL if options.ids else Exit.GREEN
 
@@ -108,6 +113,15 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class _How(NamedTuple):
+    """Of a run: every case, strictly, not all mutants, and how long it took in seconds."""
+
+    full: bool
+    strict: bool
+    some: bool
+    seconds: float
+
+
 def _progress(console: Console, total: int) -> Callable[[Trial], None]:
     """Says how far it is, on a terminal only."""
     count = 0
@@ -121,7 +135,7 @@ def _progress(console: Console, total: int) -> Callable[[Trial], None]:
     return done
 
 
-def _print(console: Console, trials: list[Trial], findings: Findings) -> None:
+def _print(console: Console, trials: list[Trial], findings: Findings, strict: bool) -> None:
     """The kill matrix: a row for each mutant with the cases that kill it."""
     table = Table("mutant", "breaks", "cases", "fail", "killed by", box=None, pad_edge=False)
     for one in trials:
@@ -135,6 +149,8 @@ def _print(console: Console, trials: list[Trial], findings: Findings) -> None:
         ("survivors", findings.survivors),
         ("not as declared", findings.mismatches),
         ("the catalogue", findings.coverage),
+        ("not yet covered: MUST checks that no mutant breaks", findings.unbroken),
+        ("not yet covered: cases that kill no mutant", findings.idle if strict else []),
     ):
         if lines:
             console.print(f"\n{title}:")
@@ -142,11 +158,8 @@ def _print(console: Console, trials: list[Trial], findings: Findings) -> None:
                 console.print(f"  {line}", markup=False)
 
 
-def _print_mode(
-    console: Console, trials: list[Trial], cases: list[Known], full: bool, some: bool, seconds: float
-) -> None:
-    killed = sum(bool(audit.killers(one)) for one in trials)
-    if full:
+def _print_mode(console: Console, trials: list[Trial], cases: list[Known], findings: Findings, how: _How) -> None:
+    if how.full:
         ran = f"full: each met all {len(cases)} cases there are on {trial.TRANSPORT}"
     else:
         ran = (
@@ -155,6 +168,10 @@ def _print_mode(
             f"that needs no agent of its own; --full runs all"
         )
     console.print(f"\n{ran}; the usual deadline was {trial.USUAL_DEADLINE:g} s")
-    if some:
+    if how.some:
         console.print("some mutants only: whether every check and every case has its mutant was not judged")
-    console.print(f"{killed} of {len(trials)} mutants killed in {seconds:.0f} s")
+    else:
+        told = f"{len(findings.unbroken)} MUST checks without a mutant, {len(findings.idle)} cases that kill none"
+        console.print(f"not yet covered: {told}" + ("" if how.strict else " (--strict lists them and fails for them)"))
+    killed = sum(bool(audit.killers(one)) for one in trials)
+    console.print(f"{killed} of {len(trials)} mutants killed in {how.seconds:.0f} s")

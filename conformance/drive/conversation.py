@@ -21,6 +21,7 @@ from guestwire.judge.outcome import DeadlineExceeded, NotApplicable, Violation, 
 CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing", "drip")
 DRIPS = 8  # pieces of a slow drip, so that its time is bounded
 PAUSE = 0.002  # seconds between pieces, where the kernel does not tell whether a piece was read
+APART = 12  # bytes of a stream sent byte by byte that come surely one by one: a header, and the next frame's first ones
 READ_WITHIN = 0.25  # seconds to wait for an agent to read a piece; one that will not read it yet is within its rights
 SIOCOUTQ = 0x5411  # Linux
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
@@ -133,6 +134,8 @@ class Conversation:
             edge = len(raw) if len(raw) <= 32_768 else 4_096
             for start in range(min(edge, len(raw))):
                 self.send_raw(raw[start : start + 1], tolerate=True)
+                if start < APART:
+                    self.let_read()
             self.send_raw(raw[edge:-edge], tolerate=True)
             for start in range(max(edge, len(raw) - edge), len(raw)):
                 self.send_raw(raw[start : start + 1], tolerate=True)

@@ -21,10 +21,12 @@ class Findings:
     survivors: list[str] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
     coverage: list[str] = field(default_factory=list)
+    unbroken: list[str] = field(default_factory=list)  # MUST checks without a mutant
+    idle: list[str] = field(default_factory=list)  # cases that kill none
 
-    @property
-    def green(self) -> bool:
-        return not (self.survivors or self.mismatches or self.coverage)
+    def green(self, strict: bool) -> bool:
+        """Whether all is well; not yet covered is what only `strict` fails."""
+        return not (self.survivors or self.mismatches or self.coverage or (strict and (self.unbroken or self.idle)))
 
 
 def failed(result: CaseResult) -> str:
@@ -43,8 +45,8 @@ def killers(trial: Trial) -> list[CaseResult]:
     ]
 
 
-def trial_findings(trial: Trial, findings: Findings) -> None:
-    """Judge one mutant."""
+def trial_findings(trial: Trial, findings: Findings, full: bool = False) -> None:
+    """Judge one mutant, which has met all cases (`full`) or some: then a pattern of `also` may be met by none that fails."""
     mutant = trial.mutant
     if trial.error:
         findings.mismatches.append(f"{mutant.id}: {trial.error}")
@@ -58,11 +60,12 @@ def trial_findings(trial: Trial, findings: Findings) -> None:
     if mutant.starts and (ping is None or failed(ping)):
         findings.mismatches.append(f"{mutant.id}: does not start and answer a ping")
     for name, meant in declared((*mutant.kills, *mutant.also), trial.results).items():
-        if not meant:
+        allows = name not in mutant.kills and is_pattern(name)
+        if not meant and (full or not allows):
             findings.mismatches.append(f"{mutant.id}: declares {name}, and no such case was run")
         outcomes = {case: failed(trial.results[case]) for case in meant}
         wanted = mutant.outcomes if name in mutant.kills else OUTCOMES
-        if name not in mutant.kills and is_pattern(name) and set(outcomes.values()) & wanted:
+        if allows and (not full or set(outcomes.values()) & wanted):
             continue
         for case, outcome in outcomes.items():
             if outcome not in wanted:
@@ -96,9 +99,16 @@ def _soft(result: CaseResult) -> tuple[str, str]:
     return f"{check}: {expected}", actual
 
 
-def coverage_findings(mutants: Sequence[Mutant], cases: Sequence[Known], exempt: Exempt, findings: Findings) -> None:
-    """Judge the catalogue as a whole: every check, every case, no two mutants alike."""
+def coverage_findings(
+    mutants: Sequence[Mutant], cases: Sequence[Known], exempt: Exempt, findings: Findings, met: Sequence[Trial] = ()
+) -> None:
+    """Judge the catalogue as a whole: every check, every case, no two mutants alike. A case kills what it is declared to kill by
+    name or in `kills`; where all were run (`met`) what it has killed."""
     names = [case.case for case in cases if case.first_chunking]
+    for mutant in mutants:
+        for name, meant in declared((*mutant.kills, *mutant.also), [case.case for case in cases]).items():
+            if not meant:
+                findings.coverage.append(f"{mutant.id}: declares {name}, and there is no such case")
     kill_sets = {m.id: frozenset(c for f in declared((*m.kills, *m.also), names).values() for c in f) for m in mutants}
     twins: dict[frozenset[str], list[Mutant]] = {}
     for mutant in mutants:
@@ -112,20 +122,21 @@ def coverage_findings(mutants: Sequence[Mutant], cases: Sequence[Known], exempt:
     for check in ledger.checks().values():
         must = check.level == "MUST" and not check.pending and not check.clause.startswith("HOST-")
         if must and check.id not in broken and check.id not in exempt.checks:
-            findings.coverage.append(f"no mutant breaks the check {check.id}")
+            findings.unbroken.append(check.id)
         if check.id in exempt.checks and check.id in broken:
             findings.coverage.append(f"exempt, and yet a mutant breaks it: {check.id}")
-    killing = frozenset().union(*kill_sets.values()) if kill_sets else frozenset()
-    findings.coverage += _idle(names, killing, exempt.cases)
-
-
-def _idle(names: Iterable[str], killing: frozenset[str], excused: dict[str, str]) -> list[str]:
-    """Cases that kill nothing and are not excused; excuses that are not needed."""
-    idle = [name for name in names if name not in killing]
-    found = [f"kills no mutant: {plain(name)}" for name in idle if not any(matches(excuse, name) for excuse in excused)]
-    found += [
+    killing = {unchunked(r.case) for trial in met for r in trial.results.values() if failed(r)} or _said(mutants, names)
+    idle = [name for name in names if unchunked(name) not in killing]
+    excused = exempt.cases
+    findings.idle += [plain(name) for name in idle if not any(matches(excuse, name) for excuse in excused)]
+    findings.coverage += [
         f"the excuse for {excuse} excuses no case"
         for excuse in excused
         if not any(matches(excuse, name) for name in idle)
     ]
-    return found
+
+
+def _said(mutants: Iterable[Mutant], names: Sequence[str]) -> set[str]:
+    """The cases that are said to kill a mutant, without chunking; that something of a pattern in `also` fails says little."""
+    firm = {name for mutant in mutants for name in (*mutant.kills, *(n for n in mutant.also if not is_pattern(n)))}
+    return {unchunked(name) for name in names if any(matches(f, name) or matches(f, unchunked(name)) for f in firm)}

@@ -5,7 +5,7 @@
     why = "the length is little-endian"
     replace = [["old", "new"], ...]    # each old text stands exactly once in oracle/agent.py
     kills = ["FRAME-HEADER"]           # cases that fail on it, without transport; * stands for anything, and all of it fails
-    also = ["RUN-*"]                   # other cases that fail, reviewed; of a pattern at least one does
+    also = ["RUN-*"]                   # other cases that fail, reviewed; of a pattern, when all are run, at least one does
     outcomes = ["FAIL"]                # what counts as a kill; TIMEOUT and CRASH only where that is the point
     starts = true                      # false only where ping itself is the subject
     source = "oracle"                  # or "agent": replace = [["agent/guest/x.c", "old", "new"], ...]

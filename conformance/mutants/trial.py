@@ -33,7 +33,7 @@ from guestwire.judge.outcome import CaseResult
 from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
 
 TRANSPORT = "unix"
-OF_A_PATTERN = 3  # so many cases of a declared pattern, unless all are run
+OF_A_PATTERN = 3  # so many cases of a pattern that is to kill, unless all are run
 DEAR = ("start", "destructive")  # needs of cases that are not in the sample
 USUAL_DEADLINE = 8.0  # seconds, instead of a case's usual one: a broken agent is not worth waiting long
 TRIAL_TIMEOUT = 400.0  # seconds for one mutant
@@ -142,7 +142,8 @@ def chosen(mutant: Mutant, cases: Sequence[Known], full: bool) -> list[str]:
         return [case.case for case in cases]
     wanted = set(sample(cases, mutant.breaks))
     firsts = {case.case for case in cases if case.first_chunking}
-    for name, meant in declared((*mutant.kills, *mutant.also), [case.case for case in cases]).items():
+    named = (*mutant.kills, *(name for name in mutant.also if not is_pattern(name)))
+    for name, meant in declared(named, [case.case for case in cases]).items():
         first = [case for case in meant if case in firsts]
         wanted |= set(first[:OF_A_PATTERN] if is_pattern(name) else meant)
     return [case.case for case in cases if case.case in wanted]

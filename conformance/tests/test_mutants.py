@@ -35,7 +35,7 @@ def result(case: str, outcome: str = "PASS", **fields: Any) -> CaseResult:
 def judged(one: Mutant, *results: CaseResult) -> Findings:
     findings = Findings()
     cases = {r.case: r for r in (result("PING"), *results)}
-    audit.trial_findings(Trial(one, list(cases), cases), findings)
+    audit.trial_findings(Trial(one, list(cases), cases), findings, full=True)
     return findings
 
 
@@ -87,7 +87,7 @@ def test_names() -> None:
 
 
 def test_killed_as_declared() -> None:
-    assert judged(mutant(), result("A", "FAIL"), result("B")).green
+    assert judged(mutant(), result("A", "FAIL"), result("B")).green(True)
 
 
 def test_a_survivor() -> None:
@@ -99,14 +99,14 @@ def test_a_survivor() -> None:
 def test_what_kills_only_where_it_is_declared(outcome: str) -> None:
     assert judged(mutant(), result("A", outcome)).survivors
     if outcome != "COULD-NOT-RUN":
-        assert judged(mutant(outcomes=[outcome]), result("A", outcome)).green
+        assert judged(mutant(outcomes=[outcome]), result("A", outcome)).green(True)
 
 
 def test_more_than_declared() -> None:
     findings = judged(mutant(), result("A", "FAIL"), result("B", "FAIL"))
     assert findings.mismatches[0].startswith("m: B failed undeclared: FAIL")
-    assert judged(mutant(also=["B"]), result("A", "FAIL"), result("B", "TIMEOUT")).green
-    assert judged(mutant(also=["B*"]), result("A", "FAIL"), result("B1", "FAIL"), result("B2")).green
+    assert judged(mutant(also=["B"]), result("A", "FAIL"), result("B", "TIMEOUT")).green(True)
+    assert judged(mutant(also=["B*"]), result("A", "FAIL"), result("B1", "FAIL"), result("B2")).green(True)
 
 
 def test_less_than_declared() -> None:
@@ -119,13 +119,13 @@ def test_less_than_declared() -> None:
 
 
 def test_another_check_found_broken_is_a_failure() -> None:
-    assert judged(mutant(), result("A", broken={"PING": ["one", "another"]})).green
+    assert judged(mutant(), result("A", broken={"PING": ["one", "another"]})).green(True)
 
 
 def test_a_mutant_answers_a_ping() -> None:
     dead = (result("PING", "FAIL"), result("A", "FAIL"))
     assert judged(mutant(also=["PING"]), *dead).mismatches == ["m: does not start and answer a ping"]
-    assert judged(mutant(also=["PING"], starts=False), *dead).green
+    assert judged(mutant(also=["PING"], starts=False), *dead).green(True)
 
 
 def test_the_check_is_proved_by_what_kills() -> None:
@@ -147,23 +147,30 @@ def test_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "checks", lambda: checks)
     cases = [Known(name, ("PING",), frozenset(), False) for name in ("A", "B", "B:bytewise", "C")]
 
-    def found(mutants: list[Mutant], exempt: Exempt) -> list[str]:
+    def found(mutants: list[Mutant], exempt: Exempt) -> list[list[str]]:
         findings = Findings()
         audit.coverage_findings(mutants, cases, exempt, findings)
-        return findings.coverage
+        assert findings.green(False) == (not findings.coverage)
+        assert findings.green(True) == (not (findings.coverage or findings.unbroken or findings.idle))
+        return [findings.coverage, findings.unbroken, findings.idle]
 
     twin = load._mutant("twin", {"breaks": ["PING"], "why": "w", "replace": [["a", "b"]], "kills": ["A"]})
     assert found([mutant(), twin], Exempt({}, {})) == [
-        "killed by the very same cases, without a reason (same_as): m, twin",
-        "no mutant breaks the check GET-OK/size",
-        "kills no mutant: B",
-        "kills no mutant: C",
+        ["killed by the very same cases, without a reason (same_as): m, twin"],
+        ["GET-OK/size"],
+        ["B", "C"],
+    ]
+    assert found([mutant(also=["B*", "D*"])], Exempt({"GET-OK/size": "why"}, {"C": "why"})) == [
+        ["m: declares D*, and there is no such case"],
+        [],
+        ["B"],
     ]
     good = mutant(kills=["A"], also=["B"])
-    assert found([good], Exempt({"GET-OK/size": "why"}, {"C": "why"})) == []
+    assert found([good], Exempt({"GET-OK/size": "why"}, {"C": "why"})) == [[], [], []]
     assert found([good], Exempt({"GET-OK/size": "why", "PING": "why"}, {"C": "why", "A": "why"})) == [
-        "exempt, and yet a mutant breaks it: PING",
-        "the excuse for A excuses no case",
+        ["exempt, and yet a mutant breaks it: PING", "the excuse for A excuses no case"],
+        [],
+        [],
     ]
 
 
