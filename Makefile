@@ -47,7 +47,7 @@ test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(BENCH_TOOLS) #
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
-harness-tests: $(AGENT) $(VENV) ## the harness's own tests
+harness-tests: $(AGENT) $(VENV) $(SYSTEM_TEST) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n auto conformance/tests
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy

@@ -8,6 +8,7 @@ from pathlib import Path
 from guestwire.drive.connectable import UsageError
 from guestwire.report import document, folder, junit, page, safe
 
+LONGEST = 2_000  # characters of a line
 HELP = "check a report, and write it in other forms"
 
 
@@ -33,6 +34,8 @@ def main(options: argparse.Namespace) -> int:
     footer = report["footer"]
     outcomes = ", ".join(f"{count} {name}" for name, count in footer["outcomes"].items())
     print(f"{safe.line(str(options.report))}: {footer['verdict']}, {footer['cases']} cases ({outcomes})")
+    for reason in footer.get("reasons", ()):
+        print(f"  {safe.cut(safe.line(reason), LONGEST)}")
     status: int = footer["exit"]
     return status
 

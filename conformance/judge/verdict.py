@@ -103,6 +103,8 @@ class RunVerdict:
         found += ["filtered: cases were left out by request"] if self.filtered else []
         found += [f"{len(self.could_not_run)} cases could not run"] if self.could_not_run else []
         found += [f"{len(self.not_applicable)} cases do not apply"] if self.not_applicable else []
+        if self.unfounded:
+            found.append(f"{len(self.unfounded)} refusals do not count: their twins did not run, or did not pass")
         for title, named in (
             ("not proved", {} if self.filtered else self.unproved),
             ("lacking by its descriptor", self.lacked),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -20,6 +22,15 @@ def command() -> str:
     """This process's command line, as one types it."""
     name = Path(sys.argv[0]).stem
     return shlex.join([{"cli": "conform", "__main__": "pytest"}.get(name, name), *sys.argv[1:]])
+
+
+def program() -> str:
+    """How `conform` is started here, as one types it."""
+    typed, found = Path(sys.argv[0]), shutil.which("conform")
+    if typed.name != "conform" or (found and os.path.realpath(found) == os.path.realpath(typed)):
+        return "conform"
+    short = os.path.relpath(typed)
+    return shlex.quote(str(typed) if short.startswith("..") else short)
 
 
 def sha256(agent: Connectable) -> str:

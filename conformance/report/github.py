@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from guestwire.judge.verdict import RunVerdict
+from guestwire.judge.verdict import Exit, RunVerdict
 from guestwire.report import document, safe
 
 ANNOTATIONS = 10  # GitHub shows no more of one step
@@ -52,8 +52,11 @@ def commands(verdict: RunVerdict) -> Iterator[str]:
                 safe.cut(safe.line(said), LONGEST) for said in (f"expected: {expected}", f"actual: {actual}")
             )
             yield f"::error title={heading}::{safe.command_data(text)}"
-    for error in [*verdict.errors, *verdict.settled.errors]:
-        yield f"::error title=conform::{safe.command_data(safe.cut(safe.line(error), LONGEST))}"
+    errors = [*verdict.errors, *verdict.settled.errors]
+    others = verdict.reasons[len(errors) :] if verdict.exit in (Exit.PARTIAL, Exit.HARNESS_BUG) else []
+    for kind, reasons in (("error", errors), ("warning", others)):
+        for reason in reasons[:ANNOTATIONS]:
+            yield f"::{kind} title=conform::{safe.command_data(safe.cut(safe.line(reason), LONGEST))}"
 
 
 def summary(verdict: RunVerdict) -> str:

@@ -29,7 +29,7 @@ def render(report: Document, folder: Path | None = None, earlier: Sequence[Docum
     footer = report["footer"]
     parts = {
         "policy": f"default-src 'none'; img-src data:; script-src {_source(script)}; style-src {_source(style)}",
-        "title": html.escape(safe.line(f"{footer['verdict']}: conformance of {labels}")),
+        "title": html.escape(safe.cut(safe.line(f"{footer['verdict']}: conformance of {labels}"), 200)),
         "summary": html.escape(f"Verdict: {footer['verdict']}, {footer['cases']} cases"),
         "style": style,
         "script": script,
@@ -51,7 +51,10 @@ def _data(report: Document, folder: Path | None, earlier: Sequence[Document]) ->
         "reasons": [safe.cut(safe.line(reason), LONGEST) for reason in report["footer"].get("reasons", ())],
         "about": _about(report),
         "facts": _facts(report),
-        "agents": [{"label": a["label"], "connectable": safe.printable(a["connectable"])} for a in report["agents"]],
+        "agents": [
+            {"label": safe.printable(a["label"]), "connectable": safe.printable(a["connectable"])}
+            for a in report["agents"]
+        ],
         "history": history(past),
         "changes": changes(past[-2], report) if past else [],
         **_cases(report, folder),

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit, RunVerdict
-from guestwire.report import safe
+from guestwire.report import about, safe
 
 NARROW = 90  # columns of a terminal from which on the matrix has its full width
 SHOWN = 40  # failures printed in full; the rest is counted
@@ -53,7 +53,7 @@ def _failure(
     yield f"    actual: {safe.cut(safe.line(actual), LONGEST)}", ""
     agent = texts.get(case.agent, next(iter(texts.values())))
     transport = "" if case.transport == "-" else f" --transport {case.transport}"
-    yield f"    repeat: .venv/bin/conform run {shlex.quote(agent)}{transport} --case {shlex.quote(case.case)}", DIM
+    yield f"    repeat: {about.program()} run {shlex.quote(agent)}{transport} --case {shlex.quote(case.case)}", DIM
     if case.evidence:
         yield f"  evidence: {shlex.quote(os.path.join(report_dir, case.evidence))}", DIM
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 ColorScheme = Literal["light", "dark"]
 CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=375, height=800)
+LONG = 60_000  # milliseconds: of a machine that does other things too
 ALONE = (  # it asks nobody for anything
     "--headless",
     "--no-sandbox",
@@ -32,8 +35,12 @@ def chromium() -> Iterator[Browser]:
     """One browser for many pages."""
     if shutil.which(CHROMIUM) is None:
         pytest.fail(f"no {CHROMIUM}: apt-get install -y --no-install-recommends chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ALONE), timeout=30_000)
+    expect.set_options(timeout=LONG)
+    with tempfile.TemporaryDirectory(prefix="gw-") as home, sync_playwright() as playwright:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(ALONE), timeout=LONG, env={**environment, "HOME": home}
+        )
         try:
             yield browser
         finally:
@@ -45,7 +52,7 @@ def opened(browser: Browser, url: str, scheme: ColorScheme = "light", size: View
     """A page that must ask for nothing but its own file, and leave the console empty."""
     context = browser.new_context(viewport=size, color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(LONG)
     told: list[str] = []
     page.on("console", lambda message: told.append(message.text))
     page.on("pageerror", lambda error: told.append(str(error)))

@@ -147,7 +147,7 @@ def test_agent_whose_pongs_have_no_version(folder: Path) -> None:
     at = lines.index("FAIL PING@unix [tiny.py]")
     assert lines[at + 1] == "  expected: a pong"
     assert lines[at + 2].startswith("    actual: {'ok': True, 'op': 'pong', 'proto': 1,")
-    assert lines[at + 3].strip() == f"repeat: .venv/bin/conform run 'exec:{TINY} --bare' --transport unix --case PING"
+    assert lines[at + 3].strip() == f"repeat: conform run 'exec:{TINY} --bare' --transport unix --case PING"
 
 
 def test_missing_check_is_red(folder: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from guestwire.judge.verdict import judge
-from guestwire.report import live, terminal
+from guestwire.report import about, live, terminal
 from guestwire.tests.harness import CONFORM, TINY, left_behind, run, temporary
 from guestwire.tests.reports import NASTY, cases
 
@@ -140,3 +140,21 @@ def test_what_an_agent_says_cannot_steer_the_terminal(text: str) -> None:
         "collect, lost cases, or ran none)"]  # fmt: skip
     assert max(map(len, lines)) <= 8 * terminal.LONGEST
     assert next(line for line in lines if "actual: " in line).endswith("…") == (len(text) > 1_000)
+
+
+def test_the_command_that_repeats_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told as it was typed, or as it is found by everybody."""
+    program = tmp_path / "a venv/bin/conform"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    for typed, path, told in (
+        (str(program), "/nowhere", "'a venv/bin/conform'"),
+        ("a venv/bin/conform", "/nowhere", "'a venv/bin/conform'"),
+        (str(program), str(program.parent), "conform"),
+        ("/somewhere/cli.py", "/nowhere", "conform"),
+        ("/elsewhere/bin/conform", str(program.parent), "/elsewhere/bin/conform"),
+    ):
+        monkeypatch.setattr("sys.argv", [typed, "run"])
+        monkeypatch.setenv("PATH", path)
+        assert about.program() == told

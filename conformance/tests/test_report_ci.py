@@ -151,6 +151,15 @@ def test_annotations() -> None:
     assert told.isprintable()
 
 
+def test_annotation_of_a_partial_run() -> None:
+    """Its step fails: the annotation says why."""
+    made = [CaseResult("PING", "agent", "unix", ["PING"])]
+    partial = judge(made, [("agent", "unix")], set(), filtered=True, strict=False, expected=1, errors=[])
+    assert list(github.commands(partial)) == ["::warning title=conform::filtered: cases were left out by request"]
+    lost = judge(made, [("agent", "unix")], set(), filtered=False, strict=False, expected=1, errors=["a\n::error::b"])
+    assert next(iter(github.commands(lost))) == "::error title=conform::a ::error::b"
+
+
 def test_summary(tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     path.write_text("before\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from guestwire import cli
 from guestwire.judge.ledger import checks
-from guestwire.judge.outcome import Outcome
+from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.verdict import Exit
 from guestwire.report import document, folder, page, safe
 from guestwire.report.timeline import Budget, conversations
 from guestwire.tests.browser import NARROW, WIDE, ColorScheme, chromium, opened, violations
-from guestwire.tests.reports import NASTY, cases, head, report
+from guestwire.tests.harness import CONFORM, TINY, run, temporary
+from guestwire.tests.reports import NASTY, cases, head
 
 EVIDENCE = "evidence/oracle/FRAME"
 
@@ -185,13 +185,82 @@ def test_for_everybody(browser: Browser, place: Path, scheme: ColorScheme, size:
 
 
 def test_large_report_stays_fast_and_small(browser: Browser, tmp_path: Path) -> None:
+    """Every case of two agents on all transports, a thousand of them failed."""
+    made = cases(13_000)
+    for each in made[::13]:
+        each.outcome, each.expected, each.actual = Outcome.FAIL.value, "a pong", NASTY * 4
     path = tmp_path / "report.html"
-    path.write_text(page.render(report(8_000)), encoding="utf-8")
-    assert path.stat().st_size < 1_000_000
-    began = time.monotonic()
+    path.write_text(page.render(document.compose(head(), made, Exit.RED)), encoding="utf-8")
+    assert path.stat().st_size < 3_000_000
     with opened(browser, path.as_uri()) as view:
-        assert shown(view).startswith("8,000 cases of 8,000")
-    assert time.monotonic() - began < 6
+        assert shown(view) == "13,000 cases of 13,000, 1,001 failures"
+        view.locator("[name=text]").fill("frame-types/json")
+        expect(view.locator("#shown")).not_to_contain_text("13,000 cases of")
+        spent = view.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert spent < 10_000  # milliseconds; 600 on a quiet machine
+
+
+HOSTILE = f"<img src=x onerror='window.hurt=1'><script>window.hurt=1</script>{NASTY}"
+
+
+def test_what_an_agent_says_is_text(browser: Browser, tmp_path: Path) -> None:
+    """In whatever place it says it, and at whatever length."""
+    made = cases(40, (HOSTILE, "oracle"))
+    made[0].outcome, made[0].expected, made[0].actual = Outcome.CRASH.value, HOSTILE, HOSTILE + "x" * 1_000_000
+    made[4].broken = {"ERR-CODE/known": [HOSTILE, HOSTILE * 10_000], HOSTILE: ["", ""]}
+    about = head((HOSTILE, "oracle"), command=HOSTILE)
+    for agent in about.agents:
+        agent |= {"agent_version": HOSTILE, "connectable": f"exec:{HOSTILE}"}
+    written = document.compose(about, made, Exit.RED, reasons=[HOSTILE, "x" * 1_000_000])
+    written["cases"][0]["evidence"] = EVIDENCE
+    said = transcript()
+    for each in said["conversations"]:
+        each["label"] = HOSTILE
+        each["events"][0] |= {"text": HOSTILE * 10_000, "name": HOSTILE}
+    (tmp_path / EVIDENCE).mkdir(parents=True)
+    (tmp_path / EVIDENCE / "transcript.json").write_text(json.dumps(said))
+    folder.fill(tmp_path, written, [written])
+    path = tmp_path / "report.html"
+    assert path.stat().st_size < 300_000
+    with opened(browser, path.as_uri(), size=NARROW) as view:
+        assert view.locator("#reasons li").first.inner_text() == safe.line(HOSTILE)
+        view.locator("#about summary").click()
+        for summary in view.locator("#changes summary, #failures .case > summary, .transcript summary").all():
+            summary.click()
+        while view.locator("details:not([open]) > summary:visible").count():
+            view.locator("details:not([open]) > summary:visible").first.click()
+        view.locator("td button.bad").first.click()
+        view.locator("dialog summary").first.click()
+        assert view.locator("dialog .pair dd").nth(1).inner_text().startswith(safe.printable(HOSTILE))
+        assert view.evaluate("window.hurt") is None
+        assert view.locator("img, script:not(#data), body b").count() == 1
+        assert view.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_page_of_a_real_run(browser: Browser) -> None:
+    """A failure's frames come from the evidence that the run kept."""
+    words = ("run", f"exec:{TINY} --bare", "--transport=unix", "--case=PING", "--jobs=1")
+    with temporary() as scratch:
+        assert run(scratch, *CONFORM, *words).status == 1
+        with opened(browser, (scratch.with_suffix(".report") / "report.html").as_uri()) as view:
+            assert view.locator("#verdict").inner_text() == "red"
+            view.locator("#failures .case > summary").click()
+            frames = view.locator("#failures .transcript > ol.timeline").first.locator("li").all_inner_texts()
+            assert any("host → agent JSON" in text and '"op":"ping"' in text for text in frames)
+            assert any("agent → host JSON" in text and "pong" in text for text in frames)
+            assert "--case PING" in view.locator("#failures .body > pre").inner_text()
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("partial", Exit.PARTIAL), ("harness-bug", Exit.HARNESS_BUG)])
+def test_reasons(browser: Browser, tmp_path: Path, verdict: str, status: Exit) -> None:
+    made = [CaseResult("PING", "agent", "unix", ["PING"])]
+    path = tmp_path / "report.html"
+    path.write_text(page.render(document.compose(head(), made, status, reasons=["this", "that"])), encoding="utf-8")
+    with opened(browser, path.as_uri()) as view:
+        assert view.locator("#verdict").inner_text() == verdict
+        assert view.locator("#verdict.good").count() == 0
+        assert view.locator("#reasons li").all_inner_texts() == ["this", "that"]
+        assert violations(view, "header") == []
 
 
 # ---- without a browser

@@ -55,6 +55,12 @@ def with_broken(name: str) -> list[CaseResult]:
     return made
 
 
+def twinless(twin: str, outcome: Outcome = Outcome.PASS) -> list[CaseResult]:
+    """A check of JSON-DUP proved by two cases, one of them a refusal that has this twin."""
+    made = with_outcome(SHOULD, outcome)
+    return [*made, CaseResult("JSON-DUP/plain:again", "agent", "unix", ["JSON-DUP/plain"], twin=twin)]
+
+
 def only(outcome: Outcome, name: str = MUST) -> list[CaseResult]:
     return [CaseResult(name, "agent", "unix", [name], outcome.value, "a status", "another")]
 
@@ -74,6 +80,9 @@ RUNS: dict[str, tuple[Callable[[], RunVerdict], Exit]] = {
     "a SHOULD could not run": (lambda: judged(with_outcome(SHOULD, Outcome.COULD_NOT_RUN)), Exit.PARTIAL),
     "a MUST lacked": (lambda: judged(without(MUST), lacked={"agent": frozenset([MUST])}), Exit.PARTIAL),
     "filtered": (lambda: judged(proved(), filtered=True), Exit.PARTIAL),
+    "a refusal whose twin could not run": (lambda: judged(twinless(SHOULD, Outcome.COULD_NOT_RUN)), Exit.PARTIAL),
+    "a refusal whose twin is not there": (lambda: judged(twinless("no-such-case")), Exit.PARTIAL),
+    "a refusal whose twin passes": (lambda: judged(twinless("PING")), Exit.GREEN),
     "a MUST fails": (lambda: judged(with_outcome(MUST, Outcome.FAIL)), Exit.RED),
     "a MUST fails, filtered": (lambda: judged(with_outcome(MUST, Outcome.FAIL), filtered=True), Exit.RED),
     "a MUST broken on the way": (lambda: judged(with_broken(MUST)), Exit.RED),
