@@ -22,6 +22,7 @@ LONGEST = 2_000  # characters of an error's line
 COMMANDS = (  # each a module of guestwire.commands
     "run",
     "report",
+    "replay",
     "merge",
     "clauses",
     "explain",

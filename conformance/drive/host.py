@@ -17,7 +17,7 @@ from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.footprint import Footprint
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import Agent
-from guestwire.drive.transcript import Transcript
+from guestwire.drive.transcript import UNKNOWN, Transcript
 from guestwire.judge.outcome import Crash, Violation, bounded, expect, expect_equal, short
 from guestwire.spec import generate
 
@@ -171,6 +171,7 @@ class Host:
         self.soft: dict[str, tuple[str, str]] = {}  # checks other than the case's own, found broken on the way
         self.transcript = Transcript()
         self._private = private
+        self._number = 0  # of its agent in the transcript
         self._started: list[Host] = []
         self._conversations: list[Conversation] = []
         self._scratch: str | None = None
@@ -195,7 +196,7 @@ class Host:
 
     def connect(self) -> Conversation:
         """A new conversation. It must be read to its end or closed on purpose before the case ends."""
-        sock = self.transcript.record(self.agent.connect())
+        sock = self.transcript.record(self.agent.connect(), agent=self._number)
         conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations)
         self._conversations.append(conversation)
         return conversation
@@ -214,7 +215,9 @@ class Host:
                     raise Violation(f"something listens on {path} within {within:g} s", str(error)) from None
                 time.sleep(0.005)
                 continue
-            conversation = Conversation(self.transcript.record(sock), self.left, self.row.connectable.lacked_operations)
+            conversation = Conversation(
+                self.transcript.record(sock, agent=UNKNOWN), self.left, self.row.connectable.lacked_operations
+            )
             self._conversations.append(conversation)
             return conversation
 
@@ -226,6 +229,7 @@ class Host:
         agent = server.start(row.witness, row.connectable, kind, row.spec(*options, **conditions), row.folder)
         host = Host(row, self.left(), agent)
         host.soft, host.transcript = self.soft, self.transcript
+        host._number = self.transcript.start(options, conditions)
         host.transport = kind
         self._started.append(host)
         return host

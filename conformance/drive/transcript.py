@@ -14,6 +14,7 @@ from typing import Any
 
 from guestwire.drive.frames import KEPT, Frames
 
+UNKNOWN = -1
 PIECES = 50_000  # of one direction of a conversation, kept one by one
 _send, _recv = socket.socket.send, socket.socket.recv  # super() would cost as much again in every call
 
@@ -62,9 +63,10 @@ class Direction:
 class Recording:
     """One conversation. `marks` are (seconds, "host" or "agent", what): half-close, close, end of stream, reset, ..."""
 
-    def __init__(self, began: float, label: str = "") -> None:
+    def __init__(self, began: float, label: str = "", agent: int = 0) -> None:
         self.began = began
         self.label = label  # not of the case's own making: "warm-up"
+        self.agent = agent  # its place in Transcript.agents, UNKNOWN where that cannot be told
         self.opened = monotonic() - began
         self.sent = Direction(began)
         self.received = Direction(began)
@@ -176,9 +178,15 @@ class Transcript:
     def __init__(self) -> None:
         self.began = monotonic()
         self.recordings: list[Recording] = []
+        self.agents: list[dict[str, list[str]]] = [{"options": [], "conditions": []}]  # the first is the row's own
 
-    def record(self, sock: socket.socket, label: str = "") -> RecordingSocket:
+    def start(self, options: Iterable[str], conditions: Iterable[str]) -> int:
+        """Another agent is started, with these options under conditions of these names. Return: its place in `agents`."""
+        self.agents.append({"options": list(options), "conditions": sorted(conditions)})
+        return len(self.agents) - 1
+
+    def record(self, sock: socket.socket, label: str = "", agent: int = 0) -> RecordingSocket:
         """The socket to converse over in the place of `sock`."""
-        recording = Recording(self.began, label)
+        recording = Recording(self.began, label, agent)
         self.recordings.append(recording)
         return RecordingSocket.around(sock, recording)

@@ -1,14 +1,16 @@
 """A case's transcript as a JSON document and as text with a hexdump.
 
 {"format": "guestwire-transcript", "format_version": 1, "case", "agent", "transport", "outcome", "scratch",
- "conversations": [{"label", "opened", "ended",
+ "agents": [{"options", "conditions"}],
+ "conversations": [{"label", "agent", "opened", "ended", "outline",
    "host": [{"at", "do": "send", "bytes": BASE64} | {"at", "do": "half-close" | "close"}], "host_whole": bool,
    "events": [{"at", "from": "host" | "agent", "what": "frame", "type", "name", "length", "got", "frames", "payload": BASE64,
                "text"?} | {"at", "from", "what": "half-close" | "end of stream" | ...}],
    "totals": {"host" | "agent": {NAME: {"length", "sha256"}}}}]}
 
-`host` is what a replay sends; `events` is what a person reads, in the order of time. A payload may be cut: it is then shorter
-than `got`, which is how much of `length` came. All times are seconds since the case began.
+`host` is what a replay sends, `agent` to which of `agents` (the first is the row's own, -1 one that cannot be told), and
+`outline` what it compares (judge/outline.py). `events` is what a person reads, in the order of time. A payload may be cut: it is
+then shorter than `got`, which is how much of `length` came. All times are seconds since the case began.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from guestwire import protocol
 from guestwire.drive.frames import Frames, Record, name_of
 from guestwire.drive.transcript import Recording, Transcript
 from guestwire.judge.outcome import CaseResult
+from guestwire.judge.outline import outline
 
 FORMAT, FORMAT_VERSION = "guestwire-transcript", 1
 PAYLOAD = 16 << 10  # bytes of one payload written
@@ -38,6 +41,7 @@ def document(result: CaseResult, transcript: Transcript, scratch: str) -> dict[s
         "transport": result.transport,
         "outcome": result.outcome,
         "scratch": scratch,
+        "agents": transcript.agents,
         "conversations": [_conversation(recording) for recording in transcript.recordings],
     }
 
@@ -59,8 +63,10 @@ def _conversation(recording: Recording) -> dict[str, Any]:
     }
     return {
         "label": recording.label,
+        "agent": recording.agent,
         "opened": round(recording.opened, 6),
         "ended": recording.ended,
+        "outline": outline(recording),
         "host": _steps(recording),
         "host_whole": recording.sent.whole,
         "events": sorted(events, key=lambda event: float(event["at"])),
