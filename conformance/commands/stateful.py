@@ -35,13 +35,26 @@ def _count(text: str) -> int:
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="the agent, as exec:PATH [ARGS]")
-    parser.add_argument("--examples", type=_count, default=200, metavar="N", help="how many (default: 200)")
-    parser.add_argument("--steps", type=_count, default=20, metavar="N", help="at most so many in each (default: 20)")
-    parser.add_argument("--seed", type=int, metavar="S", help="what is drawn depends on it alone (default: a new one)")
+    parser.add_argument(
+        "--examples", type=_count, default=200, metavar="N", help="how many different ones (default: 200)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=_count,
+        default=20,
+        metavar="N",
+        help="at most so many draws in each (default: 20)",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="S", help="what is drawn depends on it alone (default: a new one, printed)"
+    )
     parser.add_argument("--save", type=Path, default=Path("guestwire-report/evidence/stateful"), metavar="FOLDER",
                         help="where a failure is kept as a case (default: %(default)s)")  # fmt: skip
     parser.add_argument(
-        "--oracle", default=f"exec:{ORACLE}", metavar="CONNECTABLE", help="the model (default: the oracle)"
+        "--oracle",
+        default=f"exec:{ORACLE}",
+        metavar="CONNECTABLE",
+        help="the agent that is always right (default: the oracle)",
     )
     parser.add_argument("--replay", nargs="+", type=Path, default=[], metavar="FILE", help="replay saved cases instead")
 

@@ -64,6 +64,7 @@ class Search:
         except TooSlow:
             self.dropped += 1
             self.short = min(2 * self.short, SHORT_MOST)
+            self.arena.renew()  # whatever the example left unfinished is not the next one's
         except Finding as finding:
             self.failing, self.finding = steps, finding
         else:
