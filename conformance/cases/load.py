@@ -95,9 +95,15 @@ def _case(identity: str, file: str, table: dict[str, Any]) -> DataCase:
     for conversation in conversations if chunkings != "none" else ():
         if [step.kind for step in conversation.steps] != ["send", "expect"]:
             raise ValueError(f"with chunkings a conversation is one send and one expect: {conversation.name}")
+    refused = [conversation.name for conversation in conversations if conversation.negative]
+    apart = table.get("apart", {})
+    apart = dict.fromkeys(refused, apart) if isinstance(apart, str) else apart
+    if set(apart) - set(refused) or ("apart" in table and not apart):
+        raise ValueError(f"apart is about what is refused: {', '.join(refused) or 'nothing here'}")
     return DataCase(
         identity, file, table.get("about", ""), (identity.partition(":")[0], *table.get("checks", ())), table.get("twin", ""),
         tuple(sorted(needs)), tuple(table.get("transports", ())), chunkings, float(table.get("deadline", 20)), conversations,
+        tuple(apart.items()),
     )  # fmt: skip
 
 

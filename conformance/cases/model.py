@@ -75,6 +75,9 @@ class DataCase:
     chunkings: str
     deadline: float
     conversations: tuple[Conversation, ...]
+    apart: tuple[
+        tuple[str, str], ...
+    ] = ()  # conversations that are more than one change away from the twin: name and reason
 
     @property
     def negative(self) -> bool:
