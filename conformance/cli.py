@@ -26,6 +26,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "merge",
     "clauses",
     "explain",
+    "export",
     "init",
     "list",
     "verify",
