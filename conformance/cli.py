@@ -9,8 +9,9 @@ import io
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from guestwire import __version__
@@ -59,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. What no subcommand accounts for is a bug of the harness: one line, and no verdict."""
     _replace_what_cannot_be_printed()
     try:
-        options = _arguments().parse_args(arguments)
-        status: int = options.main(options)
+        with _ended_in_order():
+            options = _arguments().parse_args(arguments)
+            status: int = options.main(options)
         sys.stdout.flush()
     except UsageError as error:
         print(f"conform: {safe.cut(safe.line(str(error)), LONGEST)}", file=sys.stderr)
@@ -79,6 +81,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"conform: the harness failed, nothing was judged: {live.bug(error)}", file=sys.stderr)
         return Exit.HARNESS_BUG
     return status
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP are taken like Ctrl-C, unless they are ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    taken = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    if threading.current_thread() is not threading.main_thread():
+        taken = {}
+    for number in taken:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _replace_what_cannot_be_printed() -> None:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -69,7 +68,6 @@ def _wanted(folder: Path, ids: list[str]) -> list[Mutant]:
 
 def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     started = time.monotonic()
     exempt = load.exempt()
     jobs = options.jobs or 4 * (os.cpu_count() or 1)  # cases wait most of their time

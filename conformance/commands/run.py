@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -136,7 +135,6 @@ def main(options: argparse.Namespace) -> int:
     labels = [agent.label for agent in agents]
     if len(set(labels)) != len(labels):
         raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     keeper, shown = _Keeper(), live.Live(live.console())
     with shown.instead_of_pytest():
         status: Any = pytest.main(_pytest_options(options), plugins=[keeper, shown])

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -75,13 +74,16 @@ def _loaded(load: bool) -> Iterator[None]:
 
 
 def _run(words: list[str], folder: Path, load: bool) -> tuple[int, list[CaseResult]]:
+    """Exit status and results of a run, in a session of its own: an interrupt reaches it once, through us."""
     results = folder / REPORT
     with _loaded(load):
-        run = subprocess.Popen((sys.executable, "-m", "guestwire.cli", "run", f"--report-dir={folder}", *words))
+        run = subprocess.Popen(
+            (sys.executable, "-m", "guestwire.cli", "run", f"--report-dir={folder}", *words), start_new_session=True
+        )
         try:
             status = run.wait()
         except KeyboardInterrupt:
-            run.send_signal(signal.SIGINT)
+            run.terminate()
             run.wait()
             raise
     if status not in (Exit.GREEN, Exit.RED, Exit.PARTIAL):  # a round that was killed judged nothing either

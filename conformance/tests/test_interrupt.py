@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,9 +16,11 @@ from guestwire.tests.harness import CONFORM, MINI, ORACLE, TINY, left_behind, st
 WAITING = ("--agent", f"exec:{TINY}", "-k=slow")
 
 
-def interrupt(folder: Path, number: signal.Signals, whole_group: bool, *command: str) -> tuple[int, str]:
+def interrupt(
+    folder: Path, number: signal.Signals, whole_group: bool, *command: str, judging: bool = True
+) -> tuple[int, str]:
     """Start the run, wait until an agent serves a case, send the signal: its exit status and all it printed."""
-    started = start(folder, *command)
+    started = start(folder, *command, judging=judging)
     try:
         _wait_for_agent(started, folder)
         if whole_group:
@@ -56,13 +59,29 @@ def test_interrupt(workers: int, whole_group: bool) -> None:
         assert left_behind(folder) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_of_the_command(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "command"),
+    [(signal.SIGINT, "run"), (signal.SIGHUP, "run"), (signal.SIGINT, "verify"), (signal.SIGTERM, "verify")],
+)
+def test_interrupt_of_the_command(number: signal.Signals, command: str) -> None:
     options = ("--clause=CONV-STALL", "--clause=CONV-IDLE", "--jobs=2")
+    judging = command == "run"
     with temporary() as folder:
         group = number == signal.SIGINT
-        status, printed = interrupt(folder, number, group, *CONFORM, "run", f"exec:{ORACLE}", *options)
+        status, printed = interrupt(
+            folder, number, group, *CONFORM, command, f"exec:{ORACLE}", *options, judging=judging
+        )
         assert status == 130
         assert "interrupted" in printed
-        assert "verdict" not in printed
+        assert "Traceback" not in printed
+        assert not re.search("verdict|passed", printed)
+        assert left_behind(folder) == []
+
+
+def test_termination_in_the_background() -> None:
+    """A shell without job control starts it with SIGINT ignored."""
+    ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh", *CONFORM, "run", f"exec:{ORACLE}", "--clause=CONV-STALL")
+    with temporary() as folder:
+        status, printed = interrupt(folder, signal.SIGTERM, False, *ignoring, "--jobs=2")
+        assert (status, "interrupted" in printed) == (130, True)
         assert left_behind(folder) == []
