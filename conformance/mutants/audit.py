@@ -109,7 +109,7 @@ def coverage_findings(
         for name, meant in declared((*mutant.kills, *mutant.also), [case.case for case in cases]).items():
             if not meant:
                 findings.coverage.append(f"{mutant.id}: declares {name}, and there is no such case")
-    kill_sets = {m.id: frozenset(c for f in declared((*m.kills, *m.also), names).values() for c in f) for m in mutants}
+    kill_sets = {mutant.id: frozenset(_said([mutant], names)) for mutant in mutants}
     twins: dict[frozenset[str], list[Mutant]] = {}
     for mutant in mutants:
         twins.setdefault(kill_sets[mutant.id], []).append(mutant)
