@@ -303,7 +303,7 @@ def test_file_over_4_gib(host: Host) -> None:
     expect_equal((got, tail), (size + len(marker), bytes(6) + marker), "bytes, and the last 20 of them")
 
 
-@case("GET-LARGE/memory", needs="start witness", transports=("unix", "unix-ns"))
+@case("GET-LARGE/memory", needs="start witness", transports=("unix", "unix-ns"), deadline=30)
 def test_memory_does_not_grow_with_the_file(host: Host) -> None:
     agent, path = host.start(), f"{host.scratch}/file"
     peaks = []
