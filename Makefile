@@ -5,6 +5,7 @@ ASAN_CC ?= gcc
 ARCH ?= $(HOST_ARCH)
 CJSON_DIR ?= .cache/cjson
 CONFORM_ARGS ?=
+MUTANTS_ARGS ?=
 DIST ?= dist
 
 HOST_ARCH := $(shell uname -m)
@@ -45,6 +46,9 @@ test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(BENCH_TOOLS) #
 		'conformance=.venv/bin/conform run --strict --report-dir build/report/test exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
 		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful'
 
+mutants: $(AGENT) $(VENV) ## judge broken agents: does the suite find each of them out? MUTANTS_ARGS=--full for every case
+	$(Q).venv/bin/conform mutants $(MUTANTS_ARGS)
+
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
@@ -82,4 +86,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan conformance test unit harness-tests lint format bench doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan conformance test mutants unit harness-tests lint format bench doctor wheel constants setup clean distclean

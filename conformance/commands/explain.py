@@ -13,6 +13,7 @@ from guestwire.judge import ledger
 from guestwire.judge.case import Case
 from guestwire.judge.ledger import Clause
 from guestwire.judge.verdict import Exit
+from guestwire.mutants import load
 from guestwire.spec import wire
 
 HELP = "one clause: its text, bytes on the wire, cases, common mistakes"
@@ -34,6 +35,13 @@ def _cases(clause: Clause) -> Iterator[str]:
                 identity = ":".join(filter(None, (declared.checks[0], declared.variant)))
                 about = (function.__doc__ or function.__name__.removeprefix("test_").replace("_", " ")).strip()
                 yield f"{identity}  {' '.join(about.split())}"
+
+
+def _mistakes(clause: Clause) -> list[str]:
+    """What agents get wrong here: what each mutant that breaks the clause does, and the first case that finds it out."""
+    names = {check.id for check in clause.checks}
+    found = (mutant for mutant in load.catalogue().values() if names & set(mutant.breaks))
+    return [f"{mutant.why} ({mutant.kills[0]})" for mutant in found]
 
 
 def _lines(title: str, lines: list[str]) -> Iterator[str]:
@@ -61,6 +69,7 @@ def explain(clause: Clause) -> Iterator[str]:
     pending = {check.id: f" [pending: {check.pending}]" if check.pending else "" for check in clause.checks}
     yield from _lines("Checks", [f"{check.id}: {check.text}{pending[check.id]}" for check in clause.checks])
     yield from _lines("Cases", list(_cases(clause)))
+    yield from _lines("Common mistakes, and what finds them", _mistakes(clause))
 
 
 def main(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ import pytest
 
 from guestwire import cli, protocol
 from guestwire.judge import ledger
+from guestwire.mutants import load
 from guestwire.spec import wire
 from guestwire.spec.wire import ANYTHING, SAID, TYPES, Step
 from guestwire.tests.harness import ORACLE, temporary
@@ -98,6 +99,17 @@ def test_a_page(clause: str, capsys: pytest.CaptureFixture[str]) -> None:
     pending = all(check.pending for check in ledger.clauses()[clause].checks)
     assert "\nChecks\n" in page
     assert ("\nCases\n" in page) != pending
+
+
+def test_common_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the mutants of this clause do, and of no other one."""
+    assert cli.main(["explain", "FRAME-CAP"]) == 0
+    page = " ".join(capsys.readouterr().out.partition("\nCommon mistakes")[2].split())
+    mutants = load.catalogue().values()
+    here = [one.why for one in mutants if any(name.partition("/")[0] == "FRAME-CAP" for name in one.breaks)]
+    assert here
+    assert all(f"{why} (" in page for why in here)
+    assert all(f"{one.why} (" not in page for one in mutants if one.why not in here)
 
 
 def test_an_unknown_clause(capsys: pytest.CaptureFixture[str]) -> None:
