@@ -33,7 +33,9 @@ def test_a_planted_bug(tmp_path: Path) -> None:
     oracle = build.oracle_connectable(tmp_path, "oracle", text)
     kept = tmp_path / "kept"
     with temporary() as folder:
-        found = run(folder, *CONFORM, "stateful", mutant, f"--oracle={oracle}", f"--seed={SEED}", f"--save={kept}")
+        found = run(
+            folder, *CONFORM, "stateful", mutant, f"--oracle={oracle}", f"--seed={SEED}", "--steps=8", f"--save={kept}"
+        )
         assert found.status == 1, found.stdout
         assert f"seed {SEED}\n" in found.stdout
         assert ", shrunk:\n" in found.stdout
