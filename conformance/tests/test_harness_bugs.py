@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
@@ -12,10 +15,10 @@ from typing import Any
 import pytest
 
 from guestwire import cli
+from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.report import document, live
 from guestwire.tests.harness import TINY, Done, run, temporary
-from guestwire.tests.reports import report
 
 WORDS = ("run", f"exec:{TINY}", "--transport=unix", "--clause=PING", "--clause=PING-INSTANCE")
 BREAK = """
@@ -92,18 +95,50 @@ def test_worker_that_fails(how: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-# ---- the other subcommands
+# ---- every subcommand
 
 
-def written(tmp_path: Path) -> str:
-    path = tmp_path / "report.json"
-    path.write_text(document.dump(report()))
-    return str(path)
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (RuntimeError("the sky\nhas fallen"), 4, "conform: the harness failed, nothing was judged: RuntimeError: the sky has"),
+        (KeyboardInterrupt(), 130, "interrupted: nothing was judged"),
+        (UsageError("no such\nthing"), 2, "conform: no such thing"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_command_that_fails(
+    name: str, error: BaseException, status: int, says: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.delenv(live.TRACEBACK, raising=False)
+    monkeypatch.setattr(importlib.import_module(f"guestwire.commands.{name}"), "main", raises(error))
+    assert _with_as_many_words_as_it_wants(name) == status
+    told = capsys.readouterr()
+    assert (told.out, len(told.err.splitlines())) == ("", 1)
+    assert told.err.startswith(says)
 
 
-def commands(tmp_path: Path) -> list[list[str]]:
-    path = written(tmp_path)
-    return [["report", path], ["merge", path], ["clauses", "--report", path]]
+def _with_as_many_words_as_it_wants(name: str) -> int:
+    options = next(made for count in range(4) if (made := _parsed([name, *["x"] * count])))
+    return cli.main(options)
+
+
+def _parsed(words: list[str]) -> list[str]:
+    """The words, if they are a command line."""
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        cli._arguments().parse_args(words)
+        return words
+    return []
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_unknown_option_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([name, "--no-such-option"])
+    assert end.value.code == 2
+    told = capsys.readouterr()
+    assert (told.out, len(told.err.splitlines())) == ("", 1)
 
 
 def raises(error: BaseException) -> Callable[..., Any]:
@@ -111,26 +146,6 @@ def raises(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return fail
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "says"),
-    [
-        (RuntimeError("the sky\nhas fallen"), 4, "conform: the harness failed, nothing was judged: RuntimeError: the sky has"),
-        (ledger.LedgerError("no such clause"), 4, "conform: the harness failed, nothing was judged: LedgerError: no such clause"),
-        (KeyboardInterrupt(), 130, "interrupted: nothing was judged"),
-    ],
-)  # fmt: skip
-def test_commands_that_fail(
-    error: BaseException, status: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr(document, "load", raises(error))
-    for words in commands(tmp_path):
-        assert cli.main(words) == status
-        told = capsys.readouterr()
-        assert (told.out, len(told.err.splitlines())) == ("", 1)
-        assert told.err.startswith(says)
 
 
 def test_ledger_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
