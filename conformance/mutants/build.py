@@ -43,7 +43,7 @@ def oracle_connectable(folder: Path, label: str, text: str) -> str:
     try:
         py_compile.compile(str(source), str(compiled), doraise=True)
     except py_compile.PyCompileError as error:
-        raise CatalogueError(f"mutant {label}: {error.msg.strip()}") from None
+        raise CatalogueError(f"mutant {label}: {' '.join(error.msg.split())}") from None
     python = os.path.realpath(sys.executable)  # behind the virtual environment's link: it starts faster
     return f"exec:{shlex.quote(python)} -I -S {shlex.quote(str(compiled))}"
 

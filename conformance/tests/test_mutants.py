@@ -42,15 +42,17 @@ def judged(one: Mutant, *results: CaseResult) -> Findings:
 # ---- the catalogue
 
 
-def test_every_mutant_of_the_catalogue_can_be_made(tmp_path: Path) -> None:
-    """Each old text stands exactly once, and what comes out is Python."""
+def test_every_old_text_of_the_catalogue_stands_exactly_once() -> None:
     for one in load.catalogue().values():
-        if one.source == "oracle":
-            build.build(one, tmp_path)
-            continue
-        for name in {file for file, _, _ in one.replace}:
-            pairs = tuple((old, new) for file, old, new in one.replace if file == name)
+        files = [("oracle/agent.py", *pair) for pair in one.replace] if one.source == "oracle" else one.replace
+        for name in {file for file, *_ in files}:
+            pairs = tuple((old, new) for file, old, new in files if file == name)
             build.replaced(one, (build.ROOT / name).read_text(), pairs, name)
+
+
+def test_a_mutant_that_is_no_python(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"mutant m: .*SyntaxError: "):
+        build.oracle_connectable(tmp_path, "m", "def f(:\n")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,21 @@ def test_an_unknown_mutant() -> None:
     done = conform_mutants("no-such")
     assert (done.status, done.stderr.count("\n")) == (2, 1)
     assert "no-such" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no such text", "mutant says-too-little: stands 0 times, not once, in oracle/agent.py: 'no such text'"),
+        ('"', "one.toml: "),
+    ],
+)
+def test_a_wrong_catalogue_is_a_bug_of_the_harness(text: str, said: str, tmp_path: Path) -> None:
+    """One clear line, before anything runs."""
+    (tmp_path / "one.toml").write_text(QUIET.replace("# 1 Frames\\n", text))
+    done = conform_mutants("--catalogue", str(tmp_path))
+    assert (done.status, done.stdout, done.stderr.count("\n")) == (4, "", 1)
+    assert said in done.stderr
 
 
 def test_one_is_killed_and_one_survives(tmp_path: Path) -> None:
