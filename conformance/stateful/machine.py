@@ -195,7 +195,7 @@ class Hosts(RuleBasedStateMachine):
     def stall(self, often: int) -> None:
         """Seldom: it costs more than all other steps of an example together. In an upload it means most."""
         uploading = any(talk.ask.kind == "upload" for talk in self.world.serving)
-        if often >= (8 if uploading else 10):
+        if often >= (8 if uploading else 11):
             self.play(Step("stall"))
 
     @precondition(lambda self: len(self.world.open()) < HOSTS - 4)
