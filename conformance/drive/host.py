@@ -101,6 +101,19 @@ class Row:
             was = f"the process that called itself {self._instance!r} (sanity bracket)"
             raise Crash(was, f"one that calls itself {instance!r}: it was restarted")
 
+    def bracket_private(self, agent: Agent, transcript: Transcript) -> None:
+        """After a case in which an agent of its own refused something: that one is there and serves a ping. On fd-conn each of
+        its processes has ended as it should."""
+        if isinstance(agent, server.Server) and self._answers_pings:
+            try:
+                bracket.pulse(agent, "after the case", transcript)
+            except (Violation, OSError):
+                self.witness.wait(agent.pid, 0.5)  # the connection ends before the process does
+                agent.check_alive()
+                raise
+        if isinstance(agent, (server.Server, server.OneShots)):
+            agent.check_alive()
+
     def _home(self) -> dict[str, str | bytes]:
         """A directory of the row's own as HOME and TMPDIR, unless the agent's descriptor has others for it."""
         if self.connectable.kind != "exec":
@@ -166,6 +179,8 @@ class Host:
         self.transport = row.transport
         self.end = time.monotonic() + deadline
         self.clause = ""  # of the case's first check
+        self.refused = False  # whether the case is one that has to be refused
+        self.refused = False  # whether the case is one that has to be refused
         self.full_sweep = False  # every cut on every transport, not just on `unix`
         self.time_scale = 1.0  # a slow guest may stretch the contract's times
         self.soft: dict[str, tuple[str, str]] = {}  # checks other than the case's own, found broken on the way
@@ -347,6 +362,8 @@ class Host:
         if self._private is None:
             self.settle()
             self.row.bracket(self.clause, self.transcript)
+        for host in self._started if self.refused else ():
+            self.row.bracket_private(host.agent, self.transcript)
         if self._scratch is not None:
             left = self._temporaries_left(self._scratch)
             self.should("SRV-SURVIVE/leaks", not left, "no temporary file left", left)

@@ -295,6 +295,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         raise CouldNotRun(row.witness.why)
     made = Host(row, _usual(request.node.stash[RESULT].deadline, request.config))
     made.clause = case.checks[0].partition("/")[0]
+    made.refused = bool(case.twin)
     made.full_sweep = request.config.getoption("sweep") == "full"
     request.node.stash[HOST] = made
     yield made

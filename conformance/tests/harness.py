@@ -60,7 +60,7 @@ def run(folder: Path, *command: str, judging: bool = True) -> Done:
 
 def start(folder: Path, *command: str, judging: bool = True) -> subprocess.Popen[str]:
     """Start a run in a process group of its own; judging runs write their report beside the folder."""
-    if judging and (command[: len(MINI)] == MINI or "run" in command):
+    if judging and (command[: len(MINI) - 1] == MINI[:-1] or "run" in command):
         command = (*command, f"--report-dir={folder.with_suffix('.report')}")
     environment = {**os.environ, "TMPDIR": str(folder)}
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}

@@ -10,9 +10,10 @@ import pytest
 
 from guestwire.drive.connectable import UsageError
 from guestwire.report import document
-from guestwire.tests.harness import CONFORM, MINI, TINY, Done, run, temporary
+from guestwire.tests.harness import CONFORM, HERE, MINI, TINY, Done, run, temporary
 
 NARROW = ("--case=PING", "--case=CONV-OP/unknown:null:whole", "--case=CONV-OP/unknown:number:whole", "--jobs=1")
+OWN = (*MINI[:-1], str(HERE / "mini_own.py"))
 UNKNOWN = "CONV-OP/unknown:number:whole@unix"
 
 
@@ -109,6 +110,19 @@ def test_agent_that_closes_at_once_later(folder: Path) -> None:
     assert [done.cases[f"PING:{number}@unix"][0] for number in (1, 2, 3)] == ["PASS", "FAIL", "PASS"]
     assert done.cases["JSON-DUP/plain@unix"][0] == "FAIL"
     assert "without a frame" in done.cases["JSON-DUP/plain@unix"][2]
+
+
+@pytest.mark.parametrize(("options", "transport", "outcome"), [
+    ("", "unix", "PASS"), ("--frail", "unix", "CRASH"), ("", "fd-conn", "PASS"), ("--frail", "fd-conn", "CRASH"),
+])  # fmt: skip
+def test_agent_of_the_cases_own_that_dies_of_a_refusal(
+    folder: Path, options: str, transport: str, outcome: str
+) -> None:
+    """The bracket is around every process that refused something, not around the shared one alone."""
+    done = run(folder, *OWN, "--agent", f"exec:{TINY} {options}", f"--transport={transport}")
+    found, _, actual = done.cases[f"CONV-OP/unknown@{transport}"]
+    assert found == outcome
+    assert ("exited with status 3" in actual) == bool(options)
 
 
 def test_agent_that_is_another_after_a_refusal(folder: Path) -> None:

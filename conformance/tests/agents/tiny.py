@@ -2,12 +2,13 @@
 """A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
 run, a get_file), one conversation after the other, and on demand misbehaves.
 
-    tiny.py [--ok] [--refuse] [--bare] [--noise] [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
+    tiny.py [--ok] [--refuse] [--bare] [--noise] [--frail] [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
 
 --ok answers everything with {"ok":true}, --refuse everything with an error, --bare leaves the version out of its pongs, --noise
-writes garbage to stderr with each request. The others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang
-answers no more, --leak leaves a child behind, --flood answers without an end, --close closes at once, --restart calls itself by
-another name in pongs once it has refused something, as an agent does that a supervisor has started again.
+writes garbage to stderr with each request, --frail ends with status 3 after it has refused the operation `frail`. The others
+act on the Nth request and all that follow: --die ends by SIGSEGV, --hang answers no more, --leak leaves a child behind, --flood
+answers without an end, --close closes at once, --restart calls itself by another name in pongs once it has refused something, as
+an agent does that a supervisor has started again.
 """
 
 from __future__ import annotations
@@ -73,15 +74,18 @@ def converse(sock: socket.socket, options: argparse.Namespace, count: int) -> No
     while options.flood and count >= options.flood:
         sock.sendall(frame(2, bytes(65_536)))
     kind, length = struct.unpack(">BI", receive(sock, 5))
-    sock.sendall(answer(receive(sock, length) if kind == 1 else b"", options, count))
+    request = receive(sock, length) if kind == 1 else b""
+    sock.sendall(answer(request, options, count))
     sock.shutdown(socket.SHUT_WR)
+    if options.frail and b'"frail"' in request:
+        os._exit(3)
     while sock.recv(65_536):
         pass
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("--ok", "--refuse", "--bare", "--noise"):
+    for name in ("--ok", "--refuse", "--bare", "--noise", "--frail"):
         parser.add_argument(name, action="store_true")
     for name in ("--die", "--hang", "--leak", "--flood", "--close", "--restart"):
         parser.add_argument(name, type=int, default=0)
