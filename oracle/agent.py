@@ -359,7 +359,7 @@ def control(json: str) -> bytes:
 def error_reply(refused: Refused) -> bytes:
     """ERR-SHAPE, ERR-CODE. A text cut at its limit is cut between characters."""
     text = refused.text.encode("utf-8", "replace")[:LIMIT_ERROR_TEXT].decode("utf-8", "ignore")
-    return control(f'{{"ok":false,"op":"error","code":"{refused.code}","error":{json_string(text)}}}')
+    return control(f'{{"ok":false,"op":"error","error":{json_string(text)},"code":"{refused.code}"}}')
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expect", metavar="FILE", help="known failures, a TOML file (see the README)")
     parser.add_argument("--expect-write", metavar="FILE", help="write this run's failures as such a file")
     parser.add_argument(
+        "--alike", action="store_true", help="the agents have to say the same, not only each over all transports"
+    )
+    parser.add_argument(
         "--sweep", choices=("some", "full"), default="some",
         help="full: cuts at every byte and slow drips on every transport, not only on unix",
     )  # fmt: skip
@@ -99,7 +102,7 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
     if options.last_failed:
         words.append(f"--only-failed={os.path.join(options.report_dir, folder.REPORT)}")
     words.append(f"--report-dir={os.path.abspath(options.report_dir)}")
-    words += [f"--sweep={options.sweep}"]
+    words += [f"--sweep={options.sweep}", *(["--alike"] if options.alike else [])]
     words += [f"--history={os.path.abspath(name)}" for name in options.history]
     if options.results:
         words.append(f"--results={options.results}")

@@ -27,6 +27,7 @@ from guestwire.drive.selection import RESULT
 from guestwire.drive.session import NothingToJudge, Session
 from guestwire.drive.witness import NoWitness
 from guestwire.judge import expect
+from guestwire.judge.alike import Said
 from guestwire.judge.case import DEADLINE, Case
 from guestwire.judge.ledger import LedgerError, check
 from guestwire.judge.outcome import (
@@ -39,6 +40,7 @@ from guestwire.judge.outcome import (
     Violation,
     short,
 )
+from guestwire.judge.outline import of_case
 from guestwire.judge.verdict import Exit
 from guestwire.report.collector import Collector
 
@@ -74,6 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--results", default=None, metavar="FILE", help="write the report as JSON, here too")
     group.addoption("--history", action="append", default=[], metavar="REPORT", help="an earlier report, for the trend")
     group.addoption("--report-dir", default=None, metavar="DIR", help="write the report in all its forms")
+    group.addoption("--alike", action="store_true", help="all agents have to send the same: see judge/alike.py")
     group.addoption("--sweep", choices=("some", "full"), default="some", help="full: every cut on every transport")
 
 
@@ -271,12 +274,21 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         result.broken.update({name: list(pair) for name, pair in made.soft.items() if name not in lacked})
     selection.note(item.config, result)
     keeping.leave(item, result, item.stash.get(HOST, None), rows_of(item.config)[0][0])
+    said = _said(item, result)
     if HOST in item.stash:
         del item.stash[HOST]  # with its transcript: items live as long as the session
     report = next((report for report in reports if not report.passed), reports[min(1, len(reports) - 1)])
-    setattr(report, "guestwire", result.to_json() | {"started": started})  # noqa: B010
+    setattr(report, "guestwire", result.to_json() | {"started": started, "said": said})  # noqa: B010
     item.ihook.pytest_runtest_logreport(report=report)
     return True
+
+
+def _said(item: pytest.Item, result: CaseResult) -> dict[str, Any] | None:
+    """For judge/alike.py, None for a case that is not compared."""
+    host: Host | None = item.stash.get(HOST, None)
+    if host is None or result.outcome != Outcome.PASS or not item.function.guestwire_case.alike:  # type: ignore[attr-defined]
+        return None
+    return Said.of(of_case(host.transcript.recordings)).to_json()
 
 
 @pytest.fixture

@@ -74,7 +74,8 @@ def _failed(path: Path) -> set[tuple[str, str]]:
 
 
 def in_shard(identity: str, index: int, count: int) -> bool:
-    """Whether a case id is in the `index`th (from 1) of `count` parts; always the same one for the same id."""
+    """Whether a case is in the `index`th (from 1) of `count` parts; always the same one for the same id. Ids are without
+    transport: all rows of a case are compared with each other."""
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % count == index - 1
 
 
@@ -82,7 +83,7 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]
     """Only what the options ask for. Raises pytest.UsageError."""
     kept = _wanted(config, items)
     if _SHARD in config.stash:
-        kept = [item for item in kept if in_shard(item.stash[RESULT].id, *config.stash[_SHARD])]
+        kept = [item for item in kept if in_shard(item.stash[RESULT].case, *config.stash[_SHARD])]
         if not kept:
             raise pytest.UsageError(f"no case falls into the shard {config.getoption('shard')}: choose fewer shards")
     return kept

@@ -9,6 +9,7 @@ The case's id is the first check, plus `:VARIANT` where it is parametrised, plus
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -42,6 +43,7 @@ class Case:
     long: bool
     wide: bool
     twin: str = ""
+    alike: bool = False
 
     @property
     def native_memory(self) -> bool:
@@ -58,11 +60,13 @@ def case(
     long: bool = False,
     wide: bool = False,
     twin: str = "",
+    alike: bool | None = None,
 ) -> Callable[[Test], Test]:
     """Declare a case. `checks`: ids of the ledger, the first one names the case. `needs`: words of NEEDS, blank-separated.
     `deadline`: seconds for the whole case. `transports`: only these. `long`: it waits much and is started
     first. `wide`: one of a large set; every chunking on `unix`, only whole elsewhere (--sweep full: every one). `twin`: of a case
-    that is refused the id of one that is served, and differs in one thing; where that did not pass, this one proves nothing."""
+    that is refused the id of one that is served, and differs in one thing; where that did not pass, this one proves nothing.
+    `alike`: the agent's bytes are the same in every row, see judge/alike.py (default: for cases that take `chunking`)."""
     if not checks:
         raise ledger.LedgerError("a case names at least one check")
     for identity in checks:
@@ -72,7 +76,8 @@ def case(
         raise ledger.LedgerError(f"{checks[0]}: unknown needs {sorted(words - set(NEEDS))}")
 
     def declare(function: Test) -> Test:
-        declared = Case(checks, variant, words, deadline, transports, long, wide, twin)
+        same = "chunking" in inspect.signature(function).parameters if alike is None else alike
+        declared = Case(checks, variant, words, deadline, transports, long, wide, twin, same)
         setattr(function, "guestwire_case", declared)  # noqa: B010
         return function
 

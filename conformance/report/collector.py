@@ -16,7 +16,8 @@ from rich.console import Console
 from guestwire.drive import selection
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree
-from guestwire.judge import expect
+from guestwire.judge import alike, expect
+from guestwire.judge.alike import Said
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
 from guestwire.report import about, document, folder, github, live, terminal
@@ -41,6 +42,7 @@ class Collector:
         self._config = config
         self._rows = rows
         self._results: list[CaseResult] = []
+        self._said: dict[tuple[str, str], Said] = {}
         self._expected = 0
         self._errors: dict[str, str] = {}
         self._earlier: list[document.Document] = []
@@ -72,7 +74,10 @@ class Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         fields = getattr(report, "guestwire", None)
         if fields is not None:
-            self._results.append(CaseResult.from_json(fields))
+            result = CaseResult.from_json(fields)
+            self._results.append(result)
+            if fields.get("said"):
+                self._said[(result.agent, result.id)] = Said.from_json(fields["said"])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -82,6 +87,7 @@ class Collector:
         ):
             return
         option = self._config.getoption
+        alike.judge(self._results, self._said, self._rows_by_label(), option("alike"))
         self.verdict = judge(
             self._results,
             self._rows_by_label(),

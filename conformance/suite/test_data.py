@@ -27,6 +27,7 @@ def _function(data: DataCase) -> Callable[..., None]:
         deadline=data.deadline,
         transports=data.transports,
         wide=data.chunkings == "unix",
+        alike=True,
         twin=data.twin.partition("#")[0],  # one in the same case was played in it
     )
     function = declare(play if data.chunkings == "none" else play_chunked)

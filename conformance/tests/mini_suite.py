@@ -8,7 +8,7 @@ from guestwire.drive.host import Host
 from guestwire.judge.case import case
 
 
-@case("PING", deadline=1)
+@case("PING", deadline=1, alike=True)
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_ping(host: Host, number: int) -> None:  # noqa: ARG001
     host.ping()

@@ -2,13 +2,14 @@
 """A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
 run, a get_file), one conversation after the other, and on demand misbehaves.
 
-    tiny.py [--ok] [--refuse] [--bare] [--noise] [--frail] [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
+    tiny.py [--ok] [--refuse] [--bare] [--noise] [--frail] [--fickle unix|fd]
+            [--die|hang|leak|flood|close|restart N]... --listen unix:PATH|fd:N
 
 --ok answers everything with {"ok":true}, --refuse everything with an error, --bare leaves the version out of its pongs, --noise
-writes garbage to stderr with each request, --frail ends with status 3 after it has refused the operation `frail`. The others
-act on the Nth request and all that follow: --die ends by SIGSEGV, --hang answers no more, --leak leaves a child behind, --flood
-answers without an end, --close closes at once, --restart calls itself by another name in pongs once it has refused something, as
-an agent does that a supervisor has started again.
+writes garbage to stderr with each request, --frail ends with status 3 after it has refused the operation `frail`, --fickle adds
+a member to pongs where it listens so. The others act on the Nth request and all that follow: --die ends by SIGSEGV, --hang
+answers no more, --leak leaves a child behind, --flood answers without an end, --close closes at once, --restart calls itself by
+another name in pongs once it has refused something, as an agent does that a supervisor has started again.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def answer(request: bytes, options: argparse.Namespace, count: int) -> bytes:
         op = None
     if op == "ping":
         version = {} if options.bare else {"agent_version": "0"}
-        return control(ok=True, op="pong", proto=1, instance=f"{os.getpid()}-{options.life}", **version)
+        more = {"mood": 1} if options.listen.startswith(options.fickle) else {}
+        return control(ok=True, op="pong", proto=1, instance=f"{os.getpid()}-{options.life}", **version, **more)
     if op == "run":
         return control(ok=True, op="exit", exit_code=0)
     if op == "get_file":
@@ -89,6 +91,7 @@ def main() -> None:
         parser.add_argument(name, action="store_true")
     for name in ("--die", "--hang", "--leak", "--flood", "--close", "--restart"):
         parser.add_argument(name, type=int, default=0)
+    parser.add_argument("--fickle", choices=("unix", "fd"), default="nowhere")
     parser.add_argument("--listen", required=True)
     options = parser.parse_args()
     options.life = 0
