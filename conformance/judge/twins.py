@@ -6,19 +6,22 @@ from collections.abc import Iterable
 
 from guestwire.judge.outcome import CaseResult, Outcome
 
+FAILED = (Outcome.FAIL, Outcome.TIMEOUT, Outcome.CRASH)
+
 
 def unfounded(results: Iterable[CaseResult]) -> list[CaseResult]:
-    """Cases that passed and prove nothing: of their twin no case passed on the same agent over the same transport, or one did
-    not pass. `twin` names a case; where it is parametrised or chunked, all of that name and what follows a colon."""
+    """Cases that passed and prove nothing: of their twin no case passed on the same agent over the same transport, or one
+    failed. `twin` names a case; where it is parametrised or chunked, all of that name and what follows a colon."""
     results = list(results)
-    good: dict[tuple[str, str, str], bool] = {}
+    served: set[tuple[str, str, str]] = set()
+    failed: set[tuple[str, str, str]] = set()
     for case in results:
         parts = case.case.split(":")
-        for end in range(1, len(parts) + 1):
-            key = (case.agent, case.transport, ":".join(parts[:end]))
-            good[key] = good.get(key, True) and case.outcome == Outcome.PASS
-    return [
-        case
-        for case in results
-        if case.twin and case.outcome == Outcome.PASS and not good.get((case.agent, case.transport, case.twin), False)
-    ]
+        names = {(case.agent, case.transport, ":".join(parts[:end])) for end in range(1, len(parts) + 1)}
+        if case.outcome == Outcome.PASS:
+            served |= names
+        elif case.outcome in FAILED:
+            failed |= names
+    served -= failed
+    refused = [case for case in results if case.twin and case.outcome == Outcome.PASS]
+    return [case for case in refused if (case.agent, case.transport, case.twin) not in served]

@@ -27,7 +27,7 @@ def refused(host: Host, path: str, code: str, contains: str = "") -> None:
 # ---- fields
 
 
-@case("GET-ERRORS/empty", "ERR-CODE/invalid_argument", wide=True, twin="GET-OK/content:1")
+@case("GET-ERRORS/empty", "ERR-CODE/invalid_argument", wide=True, twin="CONV-ONE/single:download")
 @pytest.mark.parametrize("path", ["absent", '""', "null"], ids=["absent", "empty", "null"])
 def test_empty_path(host: Host, chunking: str, path: str) -> None:
     conversation = host.connect()
@@ -35,7 +35,7 @@ def test_empty_path(host: Host, chunking: str, path: str) -> None:
     host.error(conversation.answer(), "invalid_argument", contains="path")
 
 
-@case("GET-ERRORS/type", "ERR-CODE/invalid_argument", wide=True, twin="GET-OK/content:1")
+@case("GET-ERRORS/type", "ERR-CODE/invalid_argument", wide=True, twin="CONV-ONE/single:download")
 @pytest.mark.parametrize(
     "spelling", ["1", "true", '["/etc/passwd"]', '{"path":"/etc/passwd"}'], ids=["number", "true", "list", "object"]
 )
@@ -63,7 +63,7 @@ def test_no_such_file(host: Host, path: str) -> None:
     "ERR-CODE/invalid_argument",
     "ERR-ERRNO/name",
     variant="enametoolong",
-    twin="GET-OK/content:1",
+    twin="CONV-ONE/single:download",
 )
 @pytest.mark.parametrize("path", ["/" + "n" * 256, "/n" * 2_100], ids=["name", "path"])
 def test_name_too_long(host: Host, path: str) -> None:
@@ -93,7 +93,11 @@ def test_no_right_to_read(host: Host, where: str) -> None:
 
 
 @case(
-    "GET-ERRORS/denied", "ERR-CODE/permission_denied", "ERR-ERRNO/permission", variant="root", twin="GET-OK/content:1"
+    "GET-ERRORS/denied",
+    "ERR-CODE/permission_denied",
+    "ERR-ERRNO/permission",
+    variant="root",
+    twin="CONV-ONE/single:download",
 )
 def test_no_right_to_read_even_as_root(host: Host) -> None:
     """A file that may only be written, whoever asks."""
@@ -111,7 +115,7 @@ def test_directory(host: Host, path: str) -> None:
     refused(host, f"{host.scratch}/{path}", "not_regular_file")
 
 
-@case("GET-ERRORS/directory", "ERR-CODE/not_regular_file", variant="root", twin="GET-OK/content:1")
+@case("GET-ERRORS/directory", "ERR-CODE/not_regular_file", variant="root", twin="CONV-ONE/single:download")
 def test_root_directory(host: Host) -> None:
     refused(host, "/", "not_regular_file")
 

@@ -83,7 +83,7 @@ def test_relative_path_above_root(host: Host) -> None:
     expect_file(host, f"{host.scratch}/file", b"data")
 
 
-@case("PUT-PATH/root", "PUT-DIR/no-name", variant="itself", twin="PUT-PATH/lexical:plain")
+@case("PUT-PATH/root", "PUT-DIR/no-name", variant="itself", twin="CONV-ONE/single:upload")
 @pytest.mark.parametrize("path", ["/", "/..", "//x/../.."], ids=["root", "above", "detour"])
 def test_root_is_a_directory(host: Host, path: str) -> None:
     host.error(host.put(path, b"data"), "is_directory", contains="directory")
@@ -108,7 +108,7 @@ def test_trailing_slashes(host: Host, stands: str, end: str) -> None:
     expect_equal(host.witness.read(elsewhere), OLD, "content of the file elsewhere")
 
 
-@case("PUT-PATH/empty", "ERR-CODE/invalid_argument", wide=True, twin="PUT-PATH/lexical:plain")
+@case("PUT-PATH/empty", "ERR-CODE/invalid_argument", wide=True, twin="CONV-ONE/single:upload")
 @pytest.mark.parametrize("path", ["absent", '""', "null"], ids=["absent", "empty", "null"])
 def test_empty_path(host: Host, chunking: str, path: str) -> None:
     fields = {} if path == "absent" else {"path": path}
@@ -117,7 +117,7 @@ def test_empty_path(host: Host, chunking: str, path: str) -> None:
     host.error(conversation.answer(), "invalid_argument", contains="path")
 
 
-@case("PUT-PATH/type", "ERR-CODE/invalid_argument", wide=True, twin="PUT-PATH/lexical:plain")
+@case("PUT-PATH/type", "ERR-CODE/invalid_argument", wide=True, twin="CONV-ONE/single:upload")
 @pytest.mark.parametrize("spelling", NO_STRING.values(), ids=NO_STRING)
 def test_path_of_a_wrong_type(host: Host, chunking: str, spelling: str) -> None:
     conversation = host.connect()
@@ -277,7 +277,7 @@ def test_link_to_a_directory_in_the_directory_leads_nowhere(host: Host) -> None:
         expect_equal(host.witness.info(f"{inner}/name").kind, "link", "what stands under the name after an error")
 
 
-@case("PUT-DIR/type", "ERR-CODE/invalid_argument", wide=True, twin="PUT-DIR/into:plain")
+@case("PUT-DIR/type", "ERR-CODE/invalid_argument", wide=True, twin="CONV-ONE/single:upload")
 @pytest.mark.parametrize(
     ("path", "spelling"),
     [*(("dir", spelling) for spelling in NO_STRING.values()), ("dir/file", "1")],

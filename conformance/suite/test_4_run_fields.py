@@ -29,22 +29,22 @@ def refuse(host: Host, chunking: str, cmd: str | None, members: str, contains: s
 # ---- RUN-CMD
 
 
-@case("RUN-CMD/missing", wide=True, twin="RUN-EXIT/status")
+@case("RUN-CMD/missing", wide=True, twin="CONV-ONE/single:run")
 def test_cmd_missing(host: Host, chunking: str) -> None:
     refuse(host, chunking, None, '"shell":"raw"', "cmd")
 
 
-@case("RUN-CMD/null", wide=True, twin="RUN-EXIT/status")
+@case("RUN-CMD/null", wide=True, twin="CONV-ONE/single:run")
 def test_cmd_null(host: Host, chunking: str) -> None:
     refuse(host, chunking, None, '"cmd":null', "cmd")
 
 
-@case("RUN-CMD/empty", wide=True, twin="RUN-EXIT/status")
+@case("RUN-CMD/empty", wide=True, twin="CONV-ONE/single:run")
 def test_cmd_empty(host: Host, chunking: str) -> None:
     refuse(host, chunking, "", '"shell":"raw"', "cmd")
 
 
-@case("RUN-CMD/type", wide=True, twin="RUN-EXIT/status")
+@case("RUN-CMD/type", wide=True, twin="CONV-ONE/single:run")
 @table(number='"cmd":1', true='"cmd":true', array='"cmd":["true"]', object='"cmd":{}')
 def test_cmd_type(host: Host, chunking: str, members: str) -> None:
     refuse(host, chunking, None, members, "cmd")
@@ -283,7 +283,7 @@ def test_shell_that_cannot_be_executed(host: Host, shell: str) -> None:
     expect_equal(exit_code(agent.run("exit 3")), 3, "exit code of the next run")
 
 
-@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", twin="RUN-EXIT/status")
+@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", twin="CONV-ONE/single:run")
 @pytest.mark.parametrize(
     "length", [ARGUMENT_CAP, ARGUMENT_CAP + 1, 1_000_000], ids=["128-kib", "128-kib-and-1", "1-mb"]
 )
@@ -292,7 +292,7 @@ def test_argument_too_long(host: Host, length: int) -> None:
     expect_equal(exit_code(host.run("exit 3")), 3, "exit code of the next run")
 
 
-@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", variant="environment", twin="RUN-EXIT/status")
+@case("RUN-SPAWN/too-long", "ERR-CODE/spawn_failed", variant="environment", twin="CONV-ONE/single:run")
 def test_environment_too_long(host: Host) -> None:
     """`GW=` and the NUL count."""
     host.error(host.run("exit 7", env={"GW": "x" * (ARGUMENT_CAP - 3)}), "spawn_failed")

@@ -29,14 +29,17 @@ ENDED = (  # by whom is no matter of what was sent: the agent is told to stop, o
     "SRV-STOP/", "PUT-CLEAN/stop", "GET-WAIT/hangup", "GET-LARGE/over-4g", "PUT-OK/content",
 )  # fmt: skip
 
+OF_THE_PLACE = frozenset({"start", "witness", "root", "destructive"})  # needs that are not there for every agent
+
 
 class _Collected:
     def __init__(self) -> None:
-        self.cases: list[tuple[CaseResult, str]] = []  # with the function's source
+        self.cases: list[tuple[CaseResult, str, frozenset[str]]] = []  # with the function's source and needs
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
-            self.cases.append((item.stash[RESULT], _source(item.function)))  # type: ignore[attr-defined]
+            function = item.function  # type: ignore[attr-defined]
+            self.cases.append((item.stash[RESULT], _source(function), function.guestwire_case.needs))
 
 
 @cache
@@ -46,7 +49,7 @@ def _source(function: object) -> str:
 
 
 @cache
-def suite() -> list[tuple[CaseResult, str]]:
+def suite() -> list[tuple[CaseResult, str, frozenset[str]]]:
     """Every case of the suite, over every transport that the harness starts agents on."""
     collected = _Collected()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -57,7 +60,7 @@ def suite() -> list[tuple[CaseResult, str]]:
 
 def test_every_refusal_names_a_twin() -> None:
     """A case that sees an error, or is closed without a word, and would see the same from an agent that refuses everything."""
-    refused = [(case, source) for case, source in suite() if any(word in source for word in REFUSES)]
+    refused = [(case, source) for case, source, _ in suite() if any(word in source for word in REFUSES)]
     assert len(refused) > 500
     assert {
         source.partition(":")[0] for case, source in refused if not case.twin and not source.startswith(ENDED)
@@ -65,9 +68,23 @@ def test_every_refusal_names_a_twin() -> None:
 
 
 def test_every_twin_exists_wherever_the_refusal_does() -> None:
-    cases = [CaseResult.from_json(case.to_json()) for case, _ in suite()]
+    cases = [CaseResult.from_json(case.to_json()) for case, _, _ in suite()]
     assert sum(bool(case.twin) for case in cases) > 500
     assert {f"{case.id}: {case.twin}" for case in unfounded(cases)} == set()
+
+
+def test_no_twin_needs_what_the_refusal_does_not() -> None:
+    """Or the refusal would not count on an agent that runs where the harness cannot see it, or not as root."""
+    needs = {case.case: needs for case, _, needs in suite()}
+    lacking = set()
+    for case in {case.case: case.twin for case, _, _ in suite() if case.twin}.items():
+        twins = [needs[name] for name in needs if name == case[1] or name.startswith(f"{case[1]}:")]
+        own = needs[case[0]] | (
+            {"witness"} if "start" in needs[case[0]] else set()
+        )  # what the harness starts it can see
+        if not any(some & OF_THE_PLACE <= own for some in twins):
+            lacking.add(case)
+    assert lacking == set()
 
 
 # ---- what counts
@@ -84,7 +101,9 @@ def refusal(transport: str = "unix") -> CaseResult:
 
 
 def test_refusal_counts_with_its_twin() -> None:
-    assert unfounded([refusal(), result("CONV-ONE/single:ping:whole"), result("CONV-ONE/single:ping:bytewise")]) == []
+    whole = result("CONV-ONE/single:ping:whole")
+    assert unfounded([refusal(), whole, result("CONV-ONE/single:ping:bytewise")]) == []
+    assert unfounded([refusal(), whole, result("CONV-ONE/single:ping:start", Outcome.COULD_NOT_RUN)]) == []
 
 
 @pytest.mark.parametrize(
@@ -98,8 +117,19 @@ def test_refusal_counts_with_its_twin() -> None:
         [result("CONV-ONE/single:ping", Outcome.COULD_NOT_RUN)],
         [result("CONV-ONE/single:ping", Outcome.NOT_APPLICABLE)],
         [result("CONV-ONE/single:ping:whole"), result("CONV-ONE/single:ping:bytewise", Outcome.TIMEOUT)],
+        [result("CONV-ONE/single:ping:bytewise", Outcome.CRASH), result("CONV-ONE/single:ping:whole")],
     ],
-    ids=["alone", "another", "alike", "another-row", "failed", "could-not-run", "not-applicable", "one-of-two"],
+    ids=[
+        "alone",
+        "another",
+        "alike",
+        "another-row",
+        "failed",
+        "could-not-run",
+        "not-applicable",
+        "one-of-two",
+        "first-of-two",
+    ],
 )
 def test_refusal_does_not_count_without_its_twin(others: list[CaseResult]) -> None:
     refused = refusal()
