@@ -25,6 +25,7 @@ export PYTHON CJSON_DIR
 include ci/setup.mk
 include agent/build.mk
 include conformance/bench/bench.mk
+include conformance/examples/examples.mk
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,8 @@ agent-asan: $(ASAN_AGENT) ## build/asan/smolvm-guest-agent: the same sources und
 $(ORACLE): oracle/agent.py | $(SYSTEM_PYTHON)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ORACLE_PYTHON) -c 'import py_compile; py_compile.compile("$<", "$@", doraise=True)'
+
+example: $(EXAMPLE) ## build/example/guest-agent-go, from conformance/examples/go
 
 conformance: $(AGENT) $(ORACLE) $(VENV) ## judge the agent and the oracle by the contract
 	$(Q).venv/bin/conform run --strict --report-dir build/report/conformance exec:$(AGENT) '$(ORACLE_RUN)' $(CONFORM_ARGS)
@@ -52,10 +55,10 @@ mutants: $(AGENT) $(VENV) ## judge broken agents: does the suite find each of th
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
-harness-tests: $(AGENT) $(VENV) $(SYSTEM_TEST) ## the harness's own tests
+harness-tests: $(AGENT) $(EXAMPLE) $(VENV) $(SYSTEM_TEST) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n auto conformance/tests
 
-lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy
+lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt
 	$(Q)ci/lint
 
 format: $(LINT_NEEDS) ## rewrite C and Python in the project's format
@@ -77,7 +80,7 @@ constants: $(VENV) ## regenerate agent/wire/constants.h
 	$(Q)mv build/constants.h.new agent/wire/constants.h
 
 setup: ## everything the other targets would set up by themselves
-	$(Q)ci/setup packages python cjson test lint
+	$(Q)ci/setup packages python cjson test lint example
 	+$(Q)$(MAKE) $(if $(V),,-s) $(SYSTEM) $(CJSON_DIR)/cJSON.c $(VENV)
 
 clean: ## drop build/, keep what was downloaded
@@ -86,4 +89,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan conformance test mutants unit harness-tests lint format bench doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan example conformance test mutants unit harness-tests lint format bench doctor wheel constants setup clean distclean

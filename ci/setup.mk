@@ -2,8 +2,9 @@
 SYSTEM_PYTHON := .cache/packages.python
 SYSTEM_TEST := .cache/packages.test
 SYSTEM_LINT := .cache/packages.lint
-SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT)
-LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(CJSON_DIR)/cJSON.c $(VENV)
+SYSTEM_EXAMPLE := .cache/packages.example
+SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE)
+LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(CJSON_DIR)/cJSON.c $(VENV)
 
 .cache/packages.%: ci/packages.txt
 	$(Q)ci/setup packages $*

@@ -1,0 +1,3 @@
+module guestwire.example/agent
+
+go 1.19
