@@ -163,7 +163,7 @@ def _print_mode(console: Console, trials: list[Trial], cases: list[Known], findi
         ran = (
             f"sampled: each met its declared cases ({trial.OF_A_PATTERN} of a pattern) and {len(trial.sample(cases))} of the "
             f"{len(cases)} cases on {trial.TRANSPORT}, for each clause (for each check of a clause that it breaks) the first "
-            f"that needs no agent of its own; --full runs all"
+            f"that needs no agent of its own, one in {trial.ONE_IN} of what it has nothing to do with; --full runs all"
         )
     console.print(f"\n{ran}; the usual deadline was {trial.USUAL_DEADLINE:g} s")
     if how.some:

@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ from guestwire.judge.outcome import CaseResult
 from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
 
 TRANSPORT = "unix"
+ALWAYS = "PING"  # the clause that every mutant meets
+ONE_IN = 3  # mutants, for each case of the sample that is about other clauses
 OF_A_PATTERN = 3  # so many cases of a pattern that is to kill, unless all are run
 DEAR = ("start", "destructive")  # needs of cases that are not in the sample
 CROWDED = {  # nor are these, of some hundred conversations each
@@ -142,11 +145,18 @@ def clause_of(check: str) -> str:
     return check.partition("/")[0]
 
 
+def _falls_to(mutant: str, case: str) -> bool:
+    """One in so many mutants meets a case of the sample that has nothing to do with what it breaks: always the same ones."""
+    return zlib.crc32(f"{mutant} {case}".encode()) % ONE_IN == 0
+
+
 def chosen(mutant: Mutant, cases: Sequence[Known], full: bool) -> list[str]:
-    """The cases to run on a mutant: all, or the sample and the declared ones."""
+    """The cases to run on a mutant: all, or its part of the sample and the declared ones."""
     if full:
         return [case.case for case in cases]
-    wanted = set(sample(cases, mutant.breaks))
+    near = {clause_of(check) for check in (*mutant.breaks, ALWAYS)}
+    far = {case.case for case in cases if not near & {clause_of(check) for check in case.checks}}
+    wanted = {case for case in sample(cases, mutant.breaks) if case not in far or _falls_to(mutant.id, case)}
     firsts = {case.case for case in cases if case.first_chunking}
     named = (*mutant.kills, *(name for name in mutant.also if not is_pattern(name)))
     for name, meant in declared(named, [case.case for case in cases]).items():
