@@ -44,7 +44,6 @@ def broken(folder: Path, name: str, *options: str) -> Done:
     [
         "guestwire.drive.plugin.rows_of",
         "guestwire.drive.selection.note",
-        "guestwire.report.collector.judge",
         "guestwire.report.junit.xml",
         "guestwire.report.terminal.show",
     ],
@@ -155,29 +154,28 @@ def test_ledger_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["list"], ["clauses"], ["explain", "PING"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["list"], ["clauses"]], ids=" ".join)
 def test_output_that_cannot_be_written(words: list[str]) -> None:
     """A full disk, say: never exit 0."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "guestwire.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            [sys.executable, "-m", "guestwire.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=100
         )
     assert done.returncode == 4
     assert len(done.stderr.splitlines()) == 1
     assert "No space left" in done.stderr
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
-def test_names_that_cannot_be_printed(encoding: str, tmp_path: Path) -> None:
+def test_names_that_cannot_be_printed(tmp_path: Path) -> None:
     """Whatever an agent's file is called, the verdict stands: the name is told with escapes."""
     program = os.fsencode(tmp_path) + b"/\xff\xc3\xa9.py"
     os.symlink(TINY, program)
     with temporary() as folder:
-        environment = {**os.environ, "TMPDIR": str(folder), "PYTHONIOENCODING": encoding}
+        environment = {**os.environ, "TMPDIR": str(folder), "PYTHONIOENCODING": "ascii"}
         done = subprocess.run(
             [sys.executable, "-m", "guestwire.cli", "run", b"exec:" + program, *WORDS[2:], "--jobs=1",
              f"--report-dir={tmp_path}/report"],
-            env=environment, capture_output=True, timeout=60,
+            env=environment, capture_output=True, timeout=100,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (3, b"")
     assert document.load(tmp_path / "report/report.json")["footer"]["exit"] == 3
