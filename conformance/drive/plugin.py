@@ -203,7 +203,8 @@ def _identify(item: pytest.Function, case: Case) -> CaseResult:
             checks, deadline = _judged(case, params["host"][0]), _deadline(case, params["host"][0])
             chunking = params.get("chunking", "")
             row_id = f"{agent}@{transport}" + (f"={chunking}" if chunking else "")
-            identity = identity.replace(row_id, "").strip("-")
+            escaped = row_id.encode("unicode_escape").decode("ascii")  # as pytest has it in an item's id
+            identity = identity.replace(row_id, "").replace(escaped, "").strip("-")
             parts += [identity, chunking]
         else:
             parts.append(identity)

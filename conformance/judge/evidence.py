@@ -156,13 +156,13 @@ def write(
     result.evidence = relative
     (folder / "case.json").write_text(json.dumps(result.to_json() | {"id": result.id}, indent=1) + "\n")
     replay = folder / "replay.sh"
-    replay.write_text(script)
+    replay.write_text(script, encoding="utf-8", errors="surrogateescape")
     replay.chmod(replay.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     if host is None:
         return relative
     document = transcript_file.document(result, host.transcript, host.scratch_path)
     (folder / "transcript.json").write_text(json.dumps(document, indent=1) + "\n")
-    (folder / "transcript.txt").write_text(transcript_file.readable(document))
+    (folder / "transcript.txt").write_text(transcript_file.readable(document), "utf-8", "backslashreplace")
     (folder / "agent.json").write_text(json.dumps(_agent(host, found, seed), indent=1) + "\n")
     stderr = b"".join(b"==> pid %d <==\n%s\n" % (facts.pid, facts.stderr) for facts in found.processes)
     (folder / "stderr.txt").write_bytes(stderr)
