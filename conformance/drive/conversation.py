@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import fcntl
 import functools
@@ -10,6 +9,7 @@ import re
 import socket
 import struct
 import sys
+import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +23,6 @@ DRIPS = 8  # pieces of a slow drip, so that its time is bounded
 PAUSE = 0.002  # seconds between pieces, where the kernel does not tell whether a piece was read
 APART = 12  # bytes of a stream sent byte by byte that come surely one by one: a header, and the next frame's first ones
 READ_WITHIN = 0.25  # seconds to wait for an agent to read a piece; one that will not read it yet is within its rights
-SIOCOUTQ = 0x5411  # Linux
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
 _control = functools.lru_cache(maxsize=8)(protocol.parse_control)  # an answer is looked at from several sides
@@ -153,14 +152,10 @@ class Conversation:
         if sys.platform != "linux" or self.sock.family != socket.AF_UNIX:
             time.sleep(PAUSE)
             return
-        unread = array.array("i", [0])
         end = time.monotonic() + min(READ_WITHIN, self._left())
-        while True:
-            with contextlib.suppress(OSError):
-                fcntl.ioctl(self.sock, SIOCOUTQ, unread)
-            if not unread[0] or time.monotonic() > end:
-                return
-            time.sleep(0.0001)
+        with contextlib.suppress(OSError):  # the agent has closed
+            while struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0] and time.monotonic() < end:
+                time.sleep(0.0001)
 
     def send_frame(self, kind: int, payload: bytes = b"") -> None:
         """protocol.send_frame under the deadline."""

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import struct
-import termios
-import time
-
 import pytest
 
 from guestwire import protocol
@@ -17,20 +12,7 @@ from guestwire.judge.outcome import about, expect, expect_equal
 from guestwire.judge.transcript import transcript
 from guestwire.suite.talks import FILED, LARGE, PLAIN, UPLOADS, Stage, cuts, names, response_cuts
 
-TAKEN = 0.05  # seconds an agent is given to take what was sent, before the host leaves
 AT_ONCE = 4.0  # seconds for what the contract wants at once; far below every timeout of an agent
-
-
-def let_take(conversation: Conversation) -> None:
-    """Wait until the agent has taken all that was sent (or has had time to): it then waits for more when the host leaves."""
-    end = time.monotonic() + TAKEN
-    while time.monotonic() < end:
-        try:
-            if struct.unpack("i", fcntl.ioctl(conversation.sock, termios.TIOCOUTQ, bytes(4)))[0] == 0:
-                return
-        except OSError:
-            pass  # a transport that does not say
-        time.sleep(0.0002)
 
 
 def cut_everywhere(host: Host, name: str, at_once: bool) -> None:
@@ -42,7 +24,7 @@ def cut_everywhere(host: Host, name: str, at_once: bool) -> None:
         with about(f"closed after {at} of {len(raw)} bytes"):
             conversation = stage.say(raw[:at])
             if not at_once:
-                let_take(conversation)
+                conversation.let_read()  # it then waits for more when the host leaves
             conversation.close()
             stage.settle(untouched=True, done=at >= stage.talk.served)
 

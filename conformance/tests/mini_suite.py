@@ -8,13 +8,13 @@ from guestwire.drive.host import Host
 from guestwire.judge.case import case
 
 
-@case("PING", deadline=1, alike=True)
+@case("PING", deadline=3, alike=True)
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_ping(host: Host, number: int) -> None:  # noqa: ARG001
     host.ping()
 
 
-@case("JSON-DUP/plain", deadline=1)
+@case("JSON-DUP/plain", deadline=3)
 def test_duplicate(host: Host) -> None:
     conversation = host.connect()
     conversation.send_frame(1, b'{"op":"ping","op":"ping"}')
