@@ -1,7 +1,8 @@
 """What an agent sent in a conversation, told in lines that are equal for conversations that are alike.
 
 Only what may differ is left out: `agent_version`, `instance`, error texts, where chunks of a stream begin and end, and how the
-streams interleave up to the next control frame. Any other byte shows.
+streams interleave up to the next control frame; and how a conversation ended in which nothing was said, which the contract
+leaves open. Any other byte shows.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def outline(recording: Recording) -> list[str]:
     lines += [f"{name_of(kind)} in all: {_digest(frames, kind)}" for kind in STREAMS if kind in frames.hashes]
     if frames.rest:
         lines.append(f"part of a header: {frames.rest.hex()}")
-    return [*lines, recording.ended or "no end of stream"]
+    ended = recording.ended or "no end of stream"
+    if not lines and recording.ended:
+        ended = "closed"  # end of stream or reset: which, depends on what was on its way from the host just then
+    return [*lines, ended]
 
 
 def _digest(frames: Frames, kind: int) -> str:

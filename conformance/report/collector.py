@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,12 @@ class Collector:
                 self._said[(result.agent, result.id)] = Said.from_json(fields["said"])
 
     @pytest.hookimpl(trylast=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Workers are told too: a signal may have come to this process alone, and pytest-xdist lets them finish their cases."""
+        for child in children(os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(child, signal.SIGINT)
+
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if (
             exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)

@@ -126,7 +126,7 @@ def _with_as_many_words_as_it_wants(name: str) -> int:
 def _parsed(words: list[str]) -> list[str]:
     """The words, if they are a command line."""
     with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
-        cli._arguments().parse_args(words)
+        cli._arguments(words).parse_args(words)
         return words
     return []
 

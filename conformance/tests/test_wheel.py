@@ -14,6 +14,7 @@ import pytest
 
 from guestwire import __version__
 from guestwire.judge.verdict import Exit
+from guestwire.tests.harness import left_behind, temporary
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKOUT_ONLY = ("bench", "examples", "tests")
@@ -30,11 +31,14 @@ class Installed:
 
     def conform(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A run that finds no program but itself, and nothing of the checkout."""
-        environment = {"PATH": "/nowhere", "HOME": str(self.folder), "TMPDIR": str(self.folder)}
-        return subprocess.run(
-            [self.venv / "bin/conform", *words], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+        with temporary() as scratch:
+            environment = {"PATH": "/nowhere", "HOME": str(self.folder), "TMPDIR": str(scratch)}
+            done = subprocess.run(
+                [self.venv / "bin/conform", *words], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=300,
+            )  # fmt: skip
+            assert left_behind(scratch) == []
+        return done
 
     def left(self) -> list[str]:
         """Whatever in the venv is named after the distribution or its command."""
