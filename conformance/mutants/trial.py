@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import os
+import signal
 import tempfile
 import time
 import traceback
@@ -210,6 +211,9 @@ def _judge(suite: Suite, wanted: set[str], agent: Connectable, results: Path, lo
         number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(number, 1)
         os.dup2(number, 2)
+        for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # what a caller ignores no agent is to inherit
+            if signal.getsignal(signum) == signal.SIG_IGN:
+                signal.signal(signum, signal.SIG_DFL)
         session = Session(Path(tempfile.mkdtemp(dir=results.parent)))
         session.folder.chmod(0o755)
         suite.config.stash[SESSION] = session

@@ -19,6 +19,7 @@ TINY = HERE / "agents/tiny.py"
 ORACLE = HERE.parents[1] / "oracle/agent.py"
 for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "GUESTWIRE_TRACEBACK"):
     os.environ.pop(_name, None)  # where the tests run is not told to the runs that they start
+HEEDING = ("env", "--default-signal=HUP,INT,QUIT,TERM")  # signals that the tests themselves were started to ignore
 CONFORM = (sys.executable, "-m", "guestwire.cli")
 _QUIET = ("-q", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider", "-p", "no:tmpdir")
 MINI = (
@@ -65,7 +66,7 @@ def start(folder: Path, *command: str, judging: bool = True) -> subprocess.Popen
     environment = {**os.environ, "TMPDIR": str(folder)}
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
     return subprocess.Popen(
-        command, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        (*HEEDING, *command), env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from guestwire.tests.harness import HEEDING
+
 STAGES = Path(__file__).resolve().parents[2] / "ci/stages"
 
 
@@ -82,9 +84,8 @@ def test_bad_command_line(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_stops_its_stage(number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, STAGES, "a=echo $$; exec sleep 60"], stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    command = [*HEEDING, sys.executable, STAGES, "a=echo $$; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "--- a\n"
         stage = int(process.stdout.readline())
