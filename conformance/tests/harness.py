@@ -66,9 +66,14 @@ def start(folder: Path, *command: str, judging: bool = True) -> subprocess.Popen
     environment = {**os.environ, "TMPDIR": str(folder)}
     environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
     return subprocess.Popen(
-        (*HEEDING, *command), env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        (*HEEDING, *command),
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 @contextlib.contextmanager

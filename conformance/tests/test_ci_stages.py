@@ -84,7 +84,7 @@ def test_bad_command_line(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_stops_its_stage(number: signal.Signals) -> None:
-    command = [*HEEDING, sys.executable, STAGES, "a=echo $$; exec sleep 60"]
+    command = [*HEEDING, sys.executable, str(STAGES), "a=echo $$; exec sleep 60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "--- a\n"
