@@ -23,10 +23,11 @@ ONE_NAME = (  # two uploads into one directory get into each other's way, but on
     'name = PUT_PREFIX.encode() + b"1"',
 )
 SEED = "5"  # the second example finds it
+REPLAYS = 6  # the planted bug is a race: on a busy machine one upload may be over before the other has begun
 
 
 def test_a_planted_bug(tmp_path: Path) -> None:
-    """It is found, a few steps are left of it, and the file of these fails on it and passes on the oracle."""
+    """It is found, a few steps are left of it, and the file of these makes it fail again and passes on the oracle."""
     text = ORACLE.read_text()
     assert text.count(ONE_NAME[0]) == 1
     mutant = build.oracle_connectable(tmp_path, "mutant", text.replace(*ONE_NAME))
@@ -43,10 +44,10 @@ def test_a_planted_bug(tmp_path: Path) -> None:
         assert "1 failed" in found.stdout
         (file,) = kept.iterdir()
         assert 4 <= file.read_text().count("[[step]]") <= 8
-        for agent, status, counted in ((mutant, 1, "0 passed, 1 failed"), (oracle, 0, "1 passed, 0 failed")):
-            again = run(folder, *CONFORM, "stateful", agent, "--replay", str(file))
-            assert again.status == status, again.stdout
-            assert counted in again.stdout
+        again = [run(folder, *CONFORM, "stateful", mutant, "--replay", str(file)) for _ in range(REPLAYS)]
+        assert any(done.status == 1 and "0 passed, 1 failed" in done.stdout for done in again), again
+        right = run(folder, *CONFORM, "stateful", oracle, "--replay", str(file))
+        assert (right.status, right.stdout) == (0, "1 passed, 0 failed, 0 skipped\n")
 
 
 def test_green() -> None:
