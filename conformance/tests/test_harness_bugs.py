@@ -20,6 +20,13 @@ from guestwire.judge import ledger
 from guestwire.report import document, live
 from guestwire.tests.harness import TINY, Done, run, temporary
 
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No report of an earlier run lies below the current directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 WORDS = ("run", f"exec:{TINY}", "--transport=unix", "--clause=PING", "--clause=PING-INSTANCE")
 BREAK = """
 import importlib, sys
