@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
     parser.add_argument("--strict", action="store_true", help="fail for what is not yet covered; --full does so too")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="so many at once (default: 4 for each core)")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="so many at once (default: 8 for each core)")
     parser.add_argument(
         "--catalogue", type=Path, default=load.CATALOGUE, metavar="DIR", help="other mutants than the own"
     )
@@ -70,7 +70,7 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     started = time.monotonic()
     exempt = load.exempt()
-    jobs = options.jobs or 4 * (os.cpu_count() or 1)  # cases wait most of their time
+    jobs = options.jobs or 8 * (os.cpu_count() or 1)  # cases wait most of their time
     trials: list[Trial] = []
     cases: list[Known] = []
 
@@ -81,7 +81,7 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
 
     with _folder() as folder:
         clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text())
-        agents = {mutant.id: build.build(mutant, folder) for mutant in mutants}
+        agents = build.build_all(mutants, folder)
         trial.with_suite(base_options(), clean, work)
     strict = options.full or options.strict
     findings = Findings()
@@ -135,13 +135,14 @@ def _progress(console: Console, total: int) -> Callable[[Trial], None]:
 
 def _print(console: Console, trials: list[Trial], findings: Findings, strict: bool) -> None:
     """The kill matrix: a row for each mutant with the cases that kill it."""
-    table = Table("mutant", "breaks", "cases", "fail", "killed by", box=None, pad_edge=False)
+    table = Table("mutant", "breaks", "cases", "fail", "s", "killed by", box=None, pad_edge=False)
     for one in trials:
         killers = [load.plain(result.case) for result in audit.killers(one)]
         failing = sum(bool(audit.failed(result)) for result in one.results.values())
         shown = ", ".join(killers[:3]) + (f" and {len(killers) - 3} more" if len(killers) > 3 else "")
         verdict = shown or "[red]survives[/]"
-        table.add_row(one.mutant.id, ", ".join(one.mutant.breaks), str(len(one.results)), str(failing), verdict)
+        figures = (str(len(one.results)), str(failing), f"{one.seconds:.1f}")
+        table.add_row(one.mutant.id, ", ".join(one.mutant.breaks), *figures, verdict)
     console.print(table)
     for title, lines in (
         ("survivors", findings.survivors),

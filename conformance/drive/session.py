@@ -12,9 +12,9 @@ from typing import Any
 from guestwire.drive import bracket, server
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.conversation import Conversation
-from guestwire.drive.host import Row
 from guestwire.drive.namespace import NamespacedWitness
 from guestwire.drive.process import become_subreaper
+from guestwire.drive.row import Row
 from guestwire.drive.server import Agent, Remote, Server
 from guestwire.drive.witness import NoWitness, Witness, shares_world
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation

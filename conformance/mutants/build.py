@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import os
 import py_compile
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from signal import SIG_DFL, SIGINT
 
 from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.mutants.load import CatalogueError, Mutant
@@ -55,6 +61,23 @@ def build(mutant: Mutant, folder: Path) -> str:
         pairs = tuple((old, new) for old, new in mutant.replace)
         return oracle_connectable(folder, mutant.id, replaced(mutant, ORACLE.read_text(), pairs, "oracle/agent.py"))
     return _build_agent(mutant, folder)
+
+
+def build_all(mutants: Sequence[Mutant], folder: Path) -> dict[str, str]:
+    """The connectables of all mutants by id, made on all cores. Raises CatalogueError."""
+    patched = [mutant for mutant in mutants if mutant.source == "agent"]
+    others = [mutant for mutant in mutants if mutant.source != "agent"]
+    parts = [patched, *(others[start : start + 16] for start in range(0, len(others), 16))]  # one tree for all patched
+    made: dict[str, str] = {}
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(mp_context=fork, initializer=signal.signal, initargs=(SIGINT, SIG_DFL)) as pool:
+        for found in pool.map(_build_some, parts, itertools.repeat(folder)):
+            made |= found
+    return made
+
+
+def _build_some(mutants: Sequence[Mutant], folder: Path) -> dict[str, str]:
+    return {mutant.id: build(mutant, folder) for mutant in mutants}
 
 
 def _build_agent(mutant: Mutant, folder: Path) -> str:
