@@ -19,7 +19,7 @@ import pytest
 from _pytest.outcomes import Exit as PytestExit
 from _pytest.runner import runtestprotocol
 
-from guestwire.drive import connectable, keeping, selection
+from guestwire.drive import connectable, keeping, prefilter, selection
 from guestwire.drive.connectable import TRANSPORTS, Connectable, Timers, UsageError
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.host import Host
@@ -122,6 +122,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.chmod(folder, 0o755)
         collector = Collector(config, rows, folder, known)
         config.pluginmanager.register(collector, "guestwire-collector")
+    config.pluginmanager.register(prefilter, "guestwire-prefilter")
     config.stash[selection.FOLDER] = folder
     config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
     config.stash[SESSION].folder.chmod(0o755)
