@@ -22,6 +22,8 @@ CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing", "drip")
 DRIPS = 8  # pieces of a slow drip, so that its time is bounded
 PAUSE = 0.002  # seconds between pieces, where the kernel does not tell whether a piece was read
 APART = 12  # bytes of a stream sent byte by byte that come surely one by one: a header, and the next frame's first ones
+BYTE_BY_BYTE = 4096  # bytes; of longer streams the first and the last EDGE ones: what lies between is payload
+EDGE = 1024
 READ_WITHIN = 0.25  # seconds to wait for an agent to read a piece; one that will not read it yet is within its rights
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
@@ -126,11 +128,11 @@ class Conversation:
                 raise Violation(f"{len(data)} bytes taken by the agent", f"connection broken: {error}") from None
 
     def send_chunked(self, raw: bytes, chunking: str) -> None:
-        """Send raw frames under one of CHUNKINGS; errors are tolerated, the answer tells. What is longer than 32 KiB goes byte by
-        byte at its beginning and its end only."""
+        """Send raw frames under one of CHUNKINGS; errors are tolerated, the answer tells. What is longer than BYTE_BY_BYTE goes
+        byte by byte at its beginning and its end only."""
         self._check_lacked(raw)
         if chunking == "bytewise":
-            edge = len(raw) if len(raw) <= 32_768 else 4_096
+            edge = len(raw) if len(raw) <= BYTE_BY_BYTE else EDGE
             for start in range(min(edge, len(raw))):
                 self.send_raw(raw[start : start + 1], tolerate=True)
                 if start < APART:
