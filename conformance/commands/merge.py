@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,12 @@ def main(options: argparse.Namespace) -> int:
     if wrong:
         raise UsageError(f"these reports make none together: it {wrong}")
     target = Path(options.report_dir)
+    reserved = folder.reserve(target)
     folder.claim(target)
     for path, report in zip(options.reports, reports, strict=True):
         folder.gather(path.parent, [case.evidence for case in document.results(report)], target)
     folder.fill(target, whole)
+    os.close(reserved)
     texts = {agent["label"]: agent["connectable"] for agent in first["agents"]}
     terminal.show(verdict, texts, live.console(), str(target))
     print(terminal.total(verdict))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from guestwire.commands.numbers import positive
 from guestwire.commands.run import base_options
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
@@ -31,7 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
     parser.add_argument("--strict", action="store_true", help="fail for what is not yet covered; --full does so too")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="so many at once (default: 8 for each core)")
+    parser.add_argument(
+        "--jobs", type=positive, default=0, metavar="N", help="so many at once (default: 8 for each core)"
+    )
     parser.add_argument(
         "--catalogue", type=Path, default=load.CATALOGUE, metavar="DIR", help="other mutants than the own"
     )

@@ -42,6 +42,6 @@ def main(options: argparse.Namespace) -> int:
 
 def _write(path: Path, text: str) -> None:
     try:
-        folder.write(path, text)
+        folder.put(path, text)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None

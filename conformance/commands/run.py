@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from guestwire.commands.numbers import positive
 from guestwire.drive import connectable
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.judge.verdict import Exit
-from guestwire.report import folder, live, terminal
+from guestwire.report import folder, live, safe, terminal
 from guestwire.report.collector import Collector
 
 HELP = "judge one or more agents"
@@ -63,7 +68,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
     parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
     parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="workers (default: 4 for each core)")
+    parser.add_argument("--jobs", type=positive, default=0, metavar="N", help="workers (default: 4 for each core)")
 
 
 def selection_words(options: argparse.Namespace) -> list[str]:
@@ -113,6 +118,18 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
     return words
 
 
+@contextlib.contextmanager
+def _renamed() -> Iterator[None]:
+    """What pytest says on stderr is said by `conform`, a line each."""
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            yield
+    finally:
+        for line in filter(str.strip, re.sub(r"\x1b\[[0-9;]*m", "", told.getvalue()).splitlines()):
+            print(safe.line(re.sub("^(ERROR|Red): ", "conform: ", line), indented=True), file=sys.stderr)
+
+
 class _Keeper:
     """Keeps hold of the collector after pytest has ended."""
 
@@ -138,8 +155,9 @@ def main(options: argparse.Namespace) -> int:
     labels = [agent.label for agent in agents]
     if len(set(labels)) != len(labels):
         raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")
+    os.environ.pop("PYTEST_ADDOPTS", None)  # it may leave out cases, and stop at the first failure
     keeper, shown = _Keeper(), live.Live(live.console())
-    with shown.instead_of_pytest():
+    with shown.instead_of_pytest(), _renamed():
         status: Any = pytest.main(_pytest_options(options), plugins=[keeper, shown])
     if os.environ.get(live.TRACEBACK):
         print(shown.what_pytest_said(), file=sys.stderr)

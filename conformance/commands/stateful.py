@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import guestwire
+from guestwire.commands.numbers import positive
 from guestwire.drive import connectable
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.platform import ON_LINUX, lacking
@@ -26,21 +27,14 @@ HELP = "let hosts interleave at random and compare with the oracle"
 ORACLE = Path(guestwire.__file__).resolve().parent.parent / "oracle/agent.py"
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agent", metavar="AGENT", help="the agent, as exec:PATH [ARGS]")
     parser.add_argument(
-        "--examples", type=_count, default=200, metavar="N", help="how many different ones (default: 200)"
+        "--examples", type=positive, default=200, metavar="N", help="how many different ones (default: 200)"
     )
     parser.add_argument(
         "--steps",
-        type=_count,
+        type=positive,
         default=20,
         metavar="N",
         help="at most so many draws in each (default: 20)",

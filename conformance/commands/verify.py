@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from guestwire.commands.numbers import positive
 from guestwire.commands.run import add_selection, selection_words
 from guestwire.drive import connectable
 from guestwire.judge.outcome import CaseResult, Outcome
@@ -53,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agents", nargs="+", metavar="AGENT", help=connectable.FORMS)
     add_selection(parser)
     parser.add_argument(
-        "--loops", type=int, default=1, metavar="N", help="how often all four rounds are run (default 1)"
+        "--loops", type=positive, default=1, metavar="N", help="how often all four rounds are run (default 1)"
     )
     parser.add_argument("--seed", type=int, help="of the shuffled orders (default: a random one, printed)")
 

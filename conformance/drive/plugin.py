@@ -49,6 +49,7 @@ MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, 
 SESSION = pytest.StashKey[Session]()
 ROWS = pytest.StashKey[list[tuple[Connectable, str]]]()
 HOST = pytest.StashKey[Host]()
+_WRONG = "guestwire_wrong"  # of a worker's output: what is wrong with the command line
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -127,15 +128,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
     config.stash[SESSION].folder.chmod(0o755)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
+        nothing = ""
         try:
             for agent, transport in rows:
                 collector.agent_versions[agent.label] = config.stash[SESSION].check(agent, transport)
-            collector.claim()
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
         except NothingToJudge as error:
-            collector.claim()  # an earlier report would pass for this run's
-            raise Red(str(error), returncode=Exit.RED) from None
+            nothing = str(error)
+        try:
+            collector.prepare()
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        if nothing:
+            collector.claim()
+            raise Red(nothing, returncode=Exit.RED)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -244,7 +251,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.stash[RESULT] = result
         item.own_markers.append(_limit(result.deadline))
         kept.append(item)
-    items[:] = selection.spread(config, selection.select(config, kept))
+    try:
+        items[:] = selection.spread(config, selection.select(config, kept))
+    except pytest.UsageError as error:
+        getattr(config, "workeroutput", {})[_WRONG] = str(error)
+        items.clear()  # pytest-xdist tells the controller of them all the same
+        raise
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001
+    """A pytest-xdist worker that finds the command line wrong does not say so itself."""
+    wrong = getattr(node, "workeroutput", {}).get(_WRONG)
+    if wrong:
+        raise pytest.UsageError(wrong)
 
 
 @functools.cache

@@ -48,21 +48,39 @@ class Collector:
         self._errors: dict[str, str] = {}
         self._earlier: list[document.Document] = []
         self._report_dir = Path(config.getoption("report_dir")) if config.getoption("report_dir") else None
+        self._reserved: int | None = None  # a descriptor that keeps other runs out of the report's folder
+        self._claimed = False
+
+    def prepare(self) -> None:
+        """Before anything is collected: what is to be written can be. Raises UsageError."""
+        self._earlier = [document.load(Path(name)) for name in self._config.getoption("history")]
+        for name in filter(None, map(self._config.getoption, ("results", "expect_write"))):
+            folder.check(Path(name))
+        if self._report_dir is not None:
+            self._reserved = folder.reserve(self._report_dir)
 
     def claim(self) -> None:
-        """Before any case: the report's folder is there and ours. Raises UsageError."""
-        self._earlier = [document.load(Path(name)) for name in self._config.getoption("history")]
-        if self._report_dir is not None:
+        """Once it is known that there are cases to run: the earlier report goes, it would pass for this run's."""
+        if self._report_dir is not None and not self._claimed:
+            self._claimed = True
             folder.claim(self._report_dir)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without pytest-xdist the items are here."""
         self._expected = max(self._expected, len(session.items))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Without pytest-xdist the command line is known to be right now."""
+        if session.items:
+            self.claim()
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:  # noqa: ARG002
         """With pytest-xdist every worker reports the same list."""
         self._expected = max(self._expected, len(ids))
+        if ids:
+            self.claim()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A module that cannot be collected is a bug of the harness; under pytest-xdist each worker reports it."""
@@ -88,10 +106,10 @@ class Collector:
                 os.kill(child, signal.SIGINT)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if (
-            exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED)
-            or session.config.option.collectonly
-        ):
+        if exitstatus == pytest.ExitCode.USAGE_ERROR or session.config.option.collectonly:
+            return
+        self.claim()
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
             return
         option = self._config.getoption
         alike.judge(self._results, self._said, self._rows_by_label(), option("alike"))
@@ -108,8 +126,6 @@ class Collector:
         )
         self._write(self.verdict)
         session.exitstatus = self.verdict.exit
-        if option("expect_write"):
-            expect.write(Path(option("expect_write")), self._results, datetime.date.today())
 
     def _write(self, verdict: RunVerdict) -> None:
         """The report in all its forms. What cannot be written is a failure of the harness, and told as one."""
@@ -127,11 +143,16 @@ class Collector:
             if self._report_dir is not None:
                 folder.fill(self._report_dir, report, self._earlier)
             if self._config.getoption("results"):
-                folder.write(Path(self._config.getoption("results")), document.dump(report))
+                folder.put(Path(self._config.getoption("results")), document.dump(report))
+            if self._config.getoption("expect_write"):
+                expect.write(Path(self._config.getoption("expect_write")), self._results, datetime.date.today())
             if github.here():
                 github.write_summary(verdict)
         except OSError as error:
             verdict.errors.append(f"the report cannot be written: {error}")
+            if self._report_dir is not None:  # no report holds another verdict than the run's
+                with contextlib.suppress(OSError):
+                    folder.write(self._report_dir / folder.REPORT, document.unfinished())
 
     def _rows_by_label(self) -> list[tuple[str, str]]:
         return [(agent.label, transport) for agent, transport in self._rows]
@@ -164,3 +185,6 @@ class Collector:
             with contextlib.suppress(OSError):
                 os.waitpid(pid, 0)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._reserved is not None:
+            os.close(self._reserved)
+            self._reserved = None

@@ -90,9 +90,7 @@ def test_worker_that_fails(how: str, tmp_path: Path) -> None:
         f"        {how}\n"
         "selection.note = note\n"
     )
-    code = (
-        f"import os, sys; sys.path.insert(0, {str(tmp_path)!r}); os.environ['PYTEST_ADDOPTS'] = '-p breaks_workers'\n"
-    )
+    code = f"import os, sys; sys.path.insert(0, {str(tmp_path)!r}); os.environ['PYTEST_PLUGINS'] = 'breaks_workers'\n"
     code += "from guestwire import cli; sys.exit(cli.main())"
     with temporary() as folder:
         done = run(folder, sys.executable, "-c", code, *WORDS, "--jobs=2")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +212,7 @@ def test_unreadable(tmp_path: Path, content: bytes | None, says: str) -> None:
 
 def test_folder_of_an_earlier_report_is_replaced(tmp_path: Path) -> None:
     place = tmp_path / "a/b"
+    os.close(folder.reserve(place))
     folder.claim(place)
     folder.fill(place, report())
     (place / "evidence/case").mkdir(parents=True)
@@ -239,7 +242,7 @@ def test_folder_of_somebody_else_is_refused(tmp_path: Path, name: str, content: 
 def test_folder_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="no report can be written to"):
-        folder.claim(tmp_path / "file/report")
+        folder.reserve(tmp_path / "file/report")
 
 
 # ---- of a real run
@@ -282,10 +285,67 @@ def test_agent_without_a_pong_has_no_version() -> None:
     assert made["agents"][0]["agent_version"] == ""
 
 
-def test_report_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+def test_report_that_cannot_be_written_is_no_verdict() -> None:
+    """And no report on the disk says that there was one; a device stays a device."""
     with temporary() as scratch:
         words = ("run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1")
-        done = run(scratch, *CONFORM, *words, f"--results={tmp_path}/file/results.json")
+        done = run(scratch, *CONFORM, *words, "--results=/dev/full")
+        made = scratch.with_suffix(".report") / "report.json"
+        assert "no footer" in document.fault(json.loads(made.read_text()))
     assert done.status == 4
     assert "HARNESS BUG the report cannot be written" in done.stdout
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--results=FILE/x",), "FILE/x cannot be written: "),
+        (("--results=.",), ". cannot be written: Is a directory"),
+        (("--case=bogus",), "unknown case 'bogus'"),
+        (("--shard=1/100000", "--jobs=2"), "no case falls into the shard 1/100000"),
+        (("--max-time=0",), "--max-time 0: a number of seconds over 0"),
+    ],
+)
+def test_wrong_command_line_leaves_an_earlier_report(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
+    """Told in one line, also by the workers."""
+    place, file = tmp_path / "report", tmp_path / "file"
+    file.touch()
+    os.close(folder.reserve(place))
+    folder.fill(place, report())
+    before = document.load(place / "report.json")
+    words = ("run", f"exec:{TINY}", "--clause=PING-INSTANCE", "--transport=unix", f"--report-dir={place}")
+    with temporary() as scratch:
+        done = run(scratch, *CONFORM, *words, *(word.replace("FILE", str(file)) for word in options), judging=False)
+    assert (done.status, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done
+    assert done.stderr.startswith("conform: ")
+    assert says.replace("FILE", str(file)) in done.stderr
+    assert document.load(place / "report.json") == before
+
+
+def test_folder_of_a_run_under_way(tmp_path: Path) -> None:
+    """Two runs would remove each other's evidence: the second one is told so, and the first one's report is whole."""
+    place = tmp_path / "report"
+    words = ("run", f"exec:{TINY}", "--clause=PING", "--transport=unix", "--jobs=1", f"--report-dir={place}")
+    reserved = folder.reserve(place)
+    folder.claim(place)
+    with temporary() as scratch:
+        done = run(scratch, *CONFORM, *words, judging=False)
+        assert (done.status, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+        assert "another run writes its report" in done.stderr
+        os.close(reserved)
+        assert run(scratch, *CONFORM, *words, judging=False).status == 3
+
+
+def test_files_that_somebody_names(tmp_path: Path) -> None:
+    """A pipe or a link stays what it is."""
+    link, target, pipe = tmp_path / "link", tmp_path / "target", tmp_path / "pipe"
+    target.touch()
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (link, pipe):
+        folder.check(path)
+        folder.put(path, "text")
+    assert (link.is_symlink(), target.read_text(), os.read(reader, 10)) == (True, "text", b"text")
+    os.close(reader)
