@@ -98,7 +98,8 @@ def children(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
-                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+                with open(f"/proc/{pid}/task/{task}/children", "rb", buffering=0) as file:
+                    found += map(int, file.readall().split())
     return found
 
 
