@@ -17,7 +17,7 @@ from typing import NoReturn
 from guestwire import __version__
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
-from guestwire.report import live, safe
+from guestwire.report import bug, safe
 
 LONGEST = 2_000  # characters of an error's line
 COMMANDS = (  # each a module of guestwire.commands
@@ -48,8 +48,9 @@ def _arguments(words: Sequence[str]) -> _Parser:
     """Of the subcommand that is asked for; of all, where none is. To load one costs a quarter of what loading all does."""
     parser = _Parser("conform", description="Judge guest agents by the guest control protocol, clause by clause.")
     parser.add_argument("--version", action="version", version=f"conform {__version__}")
+    every = () if list(words) == ["--version"] else COMMANDS
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for name in [name for name in COMMANDS if name in words[:1]] or COMMANDS:
+    for name in [name for name in COMMANDS if name in words[:1]] or every:
         module = importlib.import_module(f"guestwire.commands.{name}")
         command = commands.add_parser(name, help=module.HELP)
         module.add(command)
@@ -78,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError):  # of the output itself, it may be: a full disk
             _discard_output()
-        if os.environ.get(live.TRACEBACK):
+        if os.environ.get(bug.TRACEBACK):
             traceback.print_exception(error)
-        print(f"conform: the harness failed, nothing was judged: {live.bug(error)}", file=sys.stderr)
+        print(f"conform: the harness failed, nothing was judged: {bug.line(error)}", file=sys.stderr)
         return Exit.HARNESS_BUG
     return status
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from guestwire.commands.numbers import positive
-from guestwire.drive import connectable
+from guestwire.drive import connectable, workers
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.judge.verdict import Exit
-from guestwire.report import folder, live, safe, terminal
+from guestwire.report import bug, folder, live, safe, terminal
 from guestwire.report.collector import Collector
 
 HELP = "judge one or more agents"
@@ -68,7 +68,9 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", metavar="I/N", help="only the Ith of N parts of the cases")
     parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
     parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
-    parser.add_argument("--jobs", type=positive, default=0, metavar="N", help="workers (default: 4 for each core)")
+    parser.add_argument(
+        "--jobs", type=positive, default=0, metavar="N", help="workers (default: at most 4 for each core)"
+    )
 
 
 def selection_words(options: argparse.Namespace) -> list[str]:
@@ -111,11 +113,17 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
     words += [f"--history={os.path.abspath(name)}" for name in options.history]
     if options.results:
         words.append(f"--results={options.results}")
-    running = any(connectable.parse(text).kind != "exec" for text in options.agents)
-    if options.jobs != 1 and not options.cases and not running:  # a running agent gets one case at a time
-        jobs = options.jobs or 4 * (os.cpu_count() or 1)  # most cases wait most of their time
-        words += ["-n", str(jobs), "--dist", "worksteal"]
-    return words
+    jobs = _jobs(options)
+    return [*words, "-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else words
+
+
+def _jobs(options: argparse.Namespace) -> int:
+    """How many workers; 1 is none beside the controller. A running agent gets one case at a time."""
+    agents = [connectable.parse(text) for text in options.agents]
+    if options.cases or any(agent.kind != "exec" for agent in agents):
+        return 1
+    wanted = [name for text in options.transport for name in text.split(",")]
+    return options.jobs or workers.worth(agents, wanted, options.clause)
 
 
 @contextlib.contextmanager
@@ -159,7 +167,7 @@ def main(options: argparse.Namespace) -> int:
     keeper, shown = _Keeper(), live.Live(live.console())
     with shown.instead_of_pytest(), _renamed():
         status: Any = pytest.main(_pytest_options(options), plugins=[keeper, shown])
-    if os.environ.get(live.TRACEBACK):
+    if os.environ.get(bug.TRACEBACK):
         print(shown.what_pytest_said(), file=sys.stderr)
     if status == pytest.ExitCode.INTERRUPTED:
         print("interrupted: nothing was judged", file=sys.stderr)

@@ -10,9 +10,7 @@ import io
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +19,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from guestwire.judge.outcome import CaseResult
+from guestwire.report import bug
 
-TRACEBACK = "GUESTWIRE_TRACEBACK"  # environment: non-empty for tracebacks of the harness
 PLAIN_EVERY = 15.0  # seconds between lines where nothing can be overwritten
 PLAIN_WIDTH = 120
 REDRAW = 0.1  # seconds
@@ -38,20 +36,12 @@ def console() -> Console:
     )  # fmt: skip
 
 
-def bug(error: BaseException) -> str:
-    """An exception of the harness in one line, with the place and what shows more."""
-    calls = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(calls[-1].filename).name}:{calls[-1].lineno})" if calls else ""
-    hint = "" if os.environ.get(TRACEBACK) else f"; {TRACEBACK}=1 shows the traceback"
-    return f"{' '.join(f'{type(error).__name__}: {error}'.split())[:500]}{place}{hint}"
-
-
 def internal(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
     """What pytest_internalerror is called with, in one line. Of a worker's exception pytest-xdist only has the text."""
     lines = str(excinfo.value).strip().splitlines()
     if len(lines) > 1 and os.fspath(excinfo.traceback[-1].path).endswith("xdist/dsession.py"):
         return " ".join(lines[-1].split())[:500]
-    return bug(excinfo.value)
+    return bug.line(excinfo.value)
 
 
 class Live:

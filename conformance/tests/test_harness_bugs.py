@@ -17,7 +17,7 @@ import pytest
 from guestwire import cli
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
-from guestwire.report import document, live
+from guestwire.report import bug, document
 from guestwire.tests.harness import TINY, Done, run, temporary
 
 
@@ -56,7 +56,7 @@ def broken(folder: Path, name: str, *options: str) -> Done:
     ],
 )
 def test_run_whose_harness_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(live.TRACEBACK, raising=False)
+    monkeypatch.delenv(bug.TRACEBACK, raising=False)
     with temporary() as folder:
         done = broken(folder, name)
         place = folder.with_suffix(".report") / "report.json"
@@ -71,7 +71,7 @@ def test_run_whose_harness_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_traceback_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(live.TRACEBACK, "1")
+    monkeypatch.setenv(bug.TRACEBACK, "1")
     with temporary() as folder:
         done = broken(folder, "guestwire.drive.selection.select")
     assert done.status == 4
@@ -115,7 +115,7 @@ def test_command_that_fails(
     name: str, error: BaseException, status: int, says: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.delenv(live.TRACEBACK, raising=False)
+    monkeypatch.delenv(bug.TRACEBACK, raising=False)
     monkeypatch.setattr(importlib.import_module(f"guestwire.commands.{name}"), "main", raises(error))
     assert _with_as_many_words_as_it_wants(name) == status
     told = capsys.readouterr()
