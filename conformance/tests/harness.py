@@ -22,8 +22,10 @@ for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NO_COLOR", "FORCE_COLOR"
 HEEDING = ("env", "--default-signal=HUP,INT,QUIT,TERM")  # signals that the tests themselves were started to ignore
 CONFORM = (sys.executable, "-m", "guestwire.cli")
 _QUIET = ("-q", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider", "-p", "no:tmpdir")
+_UNUSED = ("hypothesispytest", "logging", "unraisableexception", "threadexception", "faulthandler")  # and dear to start
 MINI = (
     *(sys.executable, "-m", "pytest", *_QUIET, "--import-mode=importlib", "-c", os.devnull),
+    *(f"-pno:{name}" for name in _UNUSED),
     *(f"--rootdir={HERE}", str(HERE / "mini_suite.py")),
 )
 

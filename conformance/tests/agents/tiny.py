@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -I -S
 """A miniature of an agent, to judge the harness by: it answers what the harness asks of every agent when it warms up (a ping, a
 run, a get_file), one conversation after the other, and on demand misbehaves.
 
