@@ -68,6 +68,13 @@ def answered_when_whole(conversation: Conversation, last: bytes) -> Answer:
     return conversation.answer(within=AT_ONCE)
 
 
+def let_go(host: Host) -> None:
+    """The shared agent has noticed that the hosts before have left, as its answer to a ping tells, and holds nothing of them."""
+    if host.transport != "fd-conn":
+        host.ping()
+    host.settle()
+
+
 # ---- verdicts
 
 

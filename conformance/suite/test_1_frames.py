@@ -14,6 +14,7 @@ from guestwire.drive.conversation import Answer, frame
 from guestwire.drive.host import Host, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import about, expect, expect_equal
+from guestwire.suite.files import let_go
 
 CAP = 16_777_216
 PING = frame(protocol.FRAME_JSON, b'{"op":"ping"}')
@@ -252,7 +253,9 @@ def test_upload_cut_short(host: Host, end: str) -> None:
             conversation = host.connect()
             conversation.send_raw(request(op="put_file", path=f"{host.scratch}/file", size=announced) + whole[:sent])
             if end == "close":
+                conversation.let_read()  # so that the upload has begun
                 conversation.close()
+                let_go(host)
             else:
                 conversation.half_close()
                 told = [control.get("ok") for control in conversation.answer().controls]

@@ -23,6 +23,7 @@ from guestwire.suite.files import (
     expect_file,
     expect_names,
     expect_stored,
+    let_go,
     put_request,
     temporary,
     upload_frames,
@@ -134,7 +135,7 @@ def test_host_gone_in_mid_upload(host: Host, at: str, how: str) -> None:
     conversation.send_raw({"header": rest[:3], "frame": rest[:50_000], "last-byte": rest[:-1]}.get(at, b""))
     if how == "close":
         conversation.close()
-        host.settle()  # it may not even have begun
+        let_go(host)  # it may not even have begun
     else:
         conversation.half_close()
         answer = conversation.answer()
@@ -150,8 +151,9 @@ def test_host_gone_in_mid_upload(host: Host, at: str, how: str) -> None:
 def test_host_gone_while_its_upload_is_drained(host: Host) -> None:
     """Nothing to clean, and nobody waits for the rest: the harness sees that the agent lets go of it."""
     conversation = begin_put(host, f"{host.scratch}/missing/target", len(DATA), DATA[:HALF])
+    conversation.let_read()
     conversation.close()
-    host.settle()
+    let_go(host)
     expect_names(host, host.scratch)
 
 

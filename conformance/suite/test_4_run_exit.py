@@ -194,7 +194,9 @@ def test_streams_that_end_early(host: Host, closing: str) -> None:
 
 
 @case("RUN-EXIT/closed", variant="one")
-@pytest.mark.parametrize("closing", ["exec >&-; echo x >&2", "exec 2>&-; echo x"], ids=["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "closing", ["exec >&-; sleep 0.1; echo x >&2", "exec 2>&-; sleep 0.1; echo x"], ids=["stdout", "stderr"]
+)
 def test_one_stream_ends_early(host: Host, closing: str) -> None:
     answer = host.run(f"{closing}; exit 7")
     expect_equal(answer.stdout + answer.stderr, b"x\n", "output on the other stream")
@@ -203,7 +205,7 @@ def test_one_stream_ends_early(host: Host, closing: str) -> None:
 
 @case("RUN-EXIT/closed", variant="exec")
 def test_exec_without_streams(host: Host) -> None:
-    expect_equal(exit_code(host.run("exec sh -c 'exit 8' >&- 2>&-")), 8, "exit code")
+    expect_equal(exit_code(host.run("exec sh -c 'sleep 0.1; exit 8' >&- 2>&-")), 8, "exit code")
 
 
 # ---- RUN-REAP

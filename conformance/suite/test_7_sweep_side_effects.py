@@ -13,7 +13,7 @@ from guestwire.drive.conversation import frame
 from guestwire.drive.host import Host
 from guestwire.judge.case import case
 from guestwire.judge.outcome import Violation, about, expect_equal
-from guestwire.suite.files import expect_stored, raw_request
+from guestwire.suite.files import expect_stored, let_go, raw_request
 from guestwire.suite.talks import FILED, LARGE, PLAIN, Stage, names
 
 ROUNDS = 12
@@ -32,7 +32,7 @@ REFUSED = {
 def undisturbed(host: Host, what: str) -> None:
     """Nothing differs from before; what does breaks its own check."""
     with about(f"after {what}"):
-        host.settle()
+        let_go(host)
 
 
 def answered_and_cut(host: Host, name: str) -> None:
