@@ -76,7 +76,7 @@ def main(options: argparse.Namespace) -> int:
         print(f"PARTIAL: the run was filtered; {len(unproved)} MUST checks are not proved")
     else:
         errors += unproved
-    print(f"verdicts of the run of {report['run']['started']}: {report['footer']['verdict']}")
+    print(f"verdicts of the run of {safe.line(report['run']['started'])}: {document.told(report)}")
     return _end(errors, Exit(report["footer"]["exit"]))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from guestwire.agents import registry
 from guestwire.agents.descriptor import Descriptor
 from guestwire.judge.verdict import Exit
+from guestwire.report import safe
 
 HELP = "list the agents that have a descriptor"
 
@@ -30,12 +31,13 @@ def main(options: argparse.Namespace) -> int:  # noqa: ARG001
     """One agent a line: name, where it is from, how it is reached, what it lacks, why it cannot be started."""
     found = registry.find()
     width = max(map(len, found.agents), default=0)
-    places = {name: _where(agent) for name, agent in found.agents.items()}
+    places = {name: safe.line(_where(agent)) for name, agent in found.agents.items()}
     for name, agent in found.agents.items():
         notes = [agent.connect or ",".join(agent.transports)]
         notes += [f"lacks {len(agent.lacks)} checks"] if agent.lacks else []
         notes += [agent.missing] if agent.missing else []
-        print(f"{name:{width}}  {places[name]:{max(map(len, places.values()))}}  {'; '.join(notes)}")
+        place = f"{places[name]:{max(map(len, places.values()))}}"
+        print(f"{name:{width}}  {place}  {safe.line('; '.join(notes))}")
     for line in [*(warning for lines in found.warnings.values() for warning in lines), *found.mistakes]:
-        print(line, file=sys.stderr)
+        print(safe.line(line), file=sys.stderr)
     return Exit.USAGE if found.mistakes else Exit.GREEN

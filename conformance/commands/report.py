@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
         _write(options.junit, junit.xml(report))
     footer = report["footer"]
     outcomes = ", ".join(f"{count} {name}" for name, count in footer["outcomes"].items())
-    print(f"{safe.line(str(options.report))}: {footer['verdict']}, {footer['cases']} cases ({outcomes})")
+    print(f"{safe.line(str(options.report))}: {document.told(report)}, {footer['cases']} cases ({outcomes})")
     for reason in footer.get("reasons", ()):
         print(f"  {safe.cut(safe.line(reason), LONGEST)}")
     status: int = footer["exit"]

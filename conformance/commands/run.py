@@ -159,7 +159,7 @@ def main(options: argparse.Namespace) -> int:
         )
     for agent in agents:
         for warning in agent.warnings:
-            print(warning, file=sys.stderr)
+            print(safe.line(warning), file=sys.stderr)
     labels = [agent.label for agent in agents]
     if len(set(labels)) != len(labels):
         raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")

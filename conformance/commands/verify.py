@@ -20,7 +20,8 @@ from guestwire.commands.run import add_selection, selection_words
 from guestwire.drive import connectable
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.verdict import Exit
-from guestwire.report import document
+from guestwire.report import document, github, live, safe
+from guestwire.report.document import VERDICTS
 from guestwire.report.folder import REPORT
 
 HELP = "run the cases again and again under other conditions: does the verdict stand?"
@@ -77,9 +78,12 @@ def _loaded(load: bool) -> Iterator[None]:
 def _run(words: list[str], folder: Path, load: bool) -> tuple[int, list[CaseResult]]:
     """Exit status and results of a run, in a session of its own: an interrupt reaches it once, through us."""
     results = folder / REPORT
+    there = {name: value for name, value in os.environ.items() if name not in github.NAMES}  # one step is told of once
     with _loaded(load):
         run = subprocess.Popen(
-            (sys.executable, "-m", "guestwire.cli", "run", f"--report-dir={folder}", *words), start_new_session=True
+            (sys.executable, "-m", "guestwire.cli", "run", f"--report-dir={folder}", *words),
+            start_new_session=True,
+            env=there,
         )
         try:
             status = run.wait()
@@ -99,7 +103,7 @@ def unsteady(found: Iterable[tuple[str, CaseResult]]) -> dict[str, list[str]]:
     for name, result in found:
         before, reference = first.setdefault((result.agent, result.id), (name, result))
         outcome, expected = _said(result), _said(reference)
-        title = f"{result.id} [{result.agent}]"
+        title = safe.line(f"{result.id} [{result.agent}]")
         if outcome != expected:
             errors.setdefault(title, []).append(f"UNSTEADY {title}: {expected} ({before}), {outcome} ({name})")
         if result.outcome != Outcome.TIMEOUT and result.deadline and result.seconds > NEAR * result.deadline:
@@ -115,6 +119,16 @@ def _said(result: CaseResult) -> str:
 def main(options: argparse.Namespace) -> int:
     for text in options.agents:
         connectable.parse(text)
+    if not github.here():
+        return _verify(options)[0]
+    with github.no_commands(live.console()):
+        status, lines = _verify(options)
+    github.tell_step(f"verify: {VERDICTS.get(Exit(status), 'nothing judged')}", lines)
+    return status
+
+
+def _verify(options: argparse.Namespace) -> tuple[int, list[str]]:
+    """Exit status, and the lines that say why."""
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 16)
     words = [*options.agents, *selection_words(options)]
     found: list[tuple[str, CaseResult]] = []
@@ -125,15 +139,14 @@ def main(options: argparse.Namespace) -> int:
             print(f"\nround {number}: {each.name}", flush=True)
             status, results = _run([*words, *each.options], Path(folder, str(number)), each.load)
             if not results:
-                return status
+                return status, [f"round {number}: {each.name}: exit {status}"]
             statuses[f"round {number}: {each.name}"] = status
             found += [(f"round {number}", result) for result in results]
     errors = unsteady(found)
-    print()
-    for line in [*itertools.chain(*errors.values()), *(f"{name}: exit {status}" for name, status in statuses.items())]:
-        print(line)
     cases = len({(result.agent, result.id) for _, result in found})
-    print(f"{cases - len(errors)} passed, {len(errors)} failed, 0 skipped (a case passes here when its verdict stood)")
+    lines = [*itertools.chain(*errors.values()), *(f"{name}: exit {status}" for name, status in statuses.items())]
+    total = f"{cases - len(errors)} passed, {len(errors)} failed, 0 skipped (a case passes here when its verdict stood)"
+    print("", *lines, total, sep="\n", flush=True)
     if errors or Exit.RED in statuses.values():
-        return Exit.RED
-    return Exit.PARTIAL if Exit.PARTIAL in statuses.values() else Exit.GREEN
+        return Exit.RED, [*lines, total]
+    return Exit.PARTIAL if Exit.PARTIAL in statuses.values() else Exit.GREEN, [*lines, total]

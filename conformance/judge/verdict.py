@@ -13,6 +13,11 @@ from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.twins import unfounded
 
 
+def with_known(verdict: str, known: int) -> str:
+    """A verdict in words; `known`: how many failures --expect names, which no green may hide."""
+    return f"{verdict}, with {known} known failure{'' if known == 1 else 's'}" if known else verdict
+
+
 class Exit(IntEnum):
     """Exit status of every subcommand."""
 

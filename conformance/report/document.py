@@ -20,7 +20,7 @@ import fastjsonschema
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.ledger import checks
 from guestwire.judge.outcome import CaseResult
-from guestwire.judge.verdict import Exit
+from guestwire.judge.verdict import Exit, with_known
 
 FORMAT = "guestwire-report"
 FORMAT_VERSION = 1
@@ -179,6 +179,11 @@ def _gated(name: str, strict: bool) -> bool:
     """Whether the verdict counts a check; one that the ledger no longer has was a MUST."""
     known = checks()
     return strict or name not in known or known[name].level == "MUST"
+
+
+def told(document: Document) -> str:
+    """The verdict in words: a green with known failures says so."""
+    return with_known(document["footer"]["verdict"], sum(bool(case.get("excused")) for case in document["cases"]))
 
 
 def results(document: Document) -> list[CaseResult]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from guestwire.judge.verdict import Exit, RunVerdict
+from guestwire.judge.verdict import Exit, RunVerdict, with_known
 from guestwire.report import document, safe
 
+NAMES = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")  # of the environment
 ANNOTATIONS = 10  # GitHub shows no more of one step
 LISTED = 50
 LONGEST = 1_000  # characters of a text that an agent chose
@@ -63,7 +64,7 @@ def summary(verdict: RunVerdict) -> str:
     """Markdown."""
     passed, failed, skipped = verdict.counts
     lines = [
-        f"### guestwire conformance: {document.VERDICTS[verdict.exit]}",
+        f"### guestwire conformance: {with_known(document.VERDICTS[verdict.exit], len(verdict.settled.expected))}",
         "",
         f"{passed} passed, {failed} failed, {skipped} skipped",
         "",
@@ -91,3 +92,14 @@ def write_summary(verdict: RunVerdict, environment: Mapping[str, str] = os.envir
     if path:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(summary(verdict))
+
+
+def tell_step(title: str, lines: Sequence[str], environment: Mapping[str, str] = os.environ) -> None:
+    """An annotation for each failure among the lines, and a summary of all. Raises OSError."""
+    for text in [text for text in lines if text.startswith(("UNSTEADY", "NEAR"))][:ANNOTATIONS]:
+        print(f"::error title=conform::{safe.command_data(safe.cut(safe.line(text), LONGEST))}")
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if path:
+        listed = [f"- {safe.markdown_code(safe.cut(text, LONGEST))}" for text in lines[-LISTED:]]
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write("\n".join([f"### guestwire {title}", "", *listed]) + "\n\n")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from guestwire.judge.outcome import Outcome
 from guestwire.report import safe
-from guestwire.report.document import Document, gated_breaks
+from guestwire.report.document import Document, gated_breaks, told
 
 SKIPPED = ("COULD-NOT-RUN", "NOT-APPLICABLE")
 LONGEST = 10_000  # characters of a text that an agent chose
@@ -69,7 +69,7 @@ def _suite(report: Document, row: tuple[str, str], cases: list[dict[str, Any]]) 
         "protocol": report["versions"]["protocol"],
         "python": report["versions"]["python"],
         "command": report["run"]["command"],
-        "verdict": report["footer"]["verdict"],
+        "verdict": told(report),
     }
     facts |= next((entry for entry in report["agents"] if entry["label"] == agent), {})
     for name, value in facts.items():

@@ -12,7 +12,7 @@ from typing import Any
 
 from guestwire.judge.ledger import clauses
 from guestwire.report import safe
-from guestwire.report.document import Document
+from guestwire.report.document import Document, told
 from guestwire.report.timeline import Budget, conversations
 from guestwire.report.trend import changes, history
 
@@ -29,8 +29,8 @@ def render(report: Document, folder: Path | None = None, earlier: Sequence[Docum
     footer = report["footer"]
     parts = {
         "policy": f"default-src 'none'; img-src data:; script-src {_source(script)}; style-src {_source(style)}",
-        "title": html.escape(safe.cut(safe.line(f"{footer['verdict']}: conformance of {labels}"), 200)),
-        "summary": html.escape(f"Verdict: {footer['verdict']}, {footer['cases']} cases"),
+        "title": html.escape(safe.cut(safe.line(f"{told(report)}: conformance of {labels}"), 200)),
+        "summary": html.escape(f"Verdict: {told(report)}, {footer['cases']} cases"),
         "style": style,
         "script": script,
         "data": safe.script(_data(report, folder, earlier)),
@@ -48,6 +48,7 @@ def _data(report: Document, folder: Path | None, earlier: Sequence[Document]) ->
     past = [*sorted(earlier, key=lambda each: str(each["run"]["started"])), report] if earlier else []
     return {
         "verdict": report["footer"]["verdict"],
+        "told": told(report),
         "reasons": [safe.cut(safe.line(reason), LONGEST) for reason in report["footer"].get("reasons", ())],
         "about": _about(report),
         "facts": _facts(report),

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guestwire.judge.outcome import CaseResult
-from guestwire.judge.verdict import Exit, RunVerdict
+from guestwire.judge.verdict import Exit, RunVerdict, with_known
 from guestwire.report import about, safe
 
 NARROW = 90  # columns of a terminal from which on the matrix has its full width
@@ -110,7 +110,8 @@ def _notes(verdict: RunVerdict) -> Iterator[Line]:
     for agent, names in verdict.exempt.items():
         yield f"exempt under AddressSanitizer [{agent}]: {', '.join(names)}", DIM
     if verdict.settled.expected:
-        yield f"failed as expected: {len(verdict.settled.expected)} cases (--expect)", ODD
+        known = [f"{case.id} [{case.agent}]" for case in verdict.settled.expected]
+        yield f"known failures (--expect): {', '.join(known)}", ODD
     for agent, names in verdict.lacked.items():
         yield f"lacking by its descriptor [{agent}]: {', '.join(names)}", ODD
     yield from _unfounded(verdict)
@@ -121,10 +122,11 @@ def _notes(verdict: RunVerdict) -> Iterator[Line]:
 
 
 def _verdict(verdict: RunVerdict) -> Line:
+    known = len(verdict.settled.expected)
     return {
-        Exit.GREEN: ("verdict: green" + (", but for expected failures" if verdict.settled.expected else ""), GOOD),
-        Exit.RED: ("verdict: RED", BAD),
-        Exit.PARTIAL: ("verdict: PARTIAL" + (" (filtered run)" if verdict.filtered else ""), ODD),
+        Exit.GREEN: (with_known("verdict: green", known), ODD if known else GOOD),
+        Exit.RED: (with_known("verdict: RED", known), BAD),
+        Exit.PARTIAL: (with_known("verdict: PARTIAL" + (" (filtered run)" if verdict.filtered else ""), known), ODD),
         Exit.HARNESS_BUG: ("verdict: NONE (the harness failed: it could not collect, lost cases, or ran none)", BAD),
     }[verdict.exit]
 
@@ -147,4 +149,5 @@ def show(verdict: RunVerdict, texts: dict[str, str], console: Console, report_di
 
 def total(verdict: RunVerdict) -> str:
     """The last line."""
-    return "{} passed, {} failed, {} skipped".format(*verdict.counts)
+    known = with_known("", len(verdict.settled.expected)).removeprefix(", ")
+    return "{} passed, {} failed, {} skipped".format(*verdict.counts) + (f" ({known})" if known else "")

@@ -154,6 +154,9 @@ def test_list(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in told.out.splitlines()] == ["oracle", "smolvm-guest-agent", "far", "tiny"]
     assert "tcp:[::1]:7000" in told.out
     assert "lacks 1 checks" in told.out
+    (data / "far/agent.toml").write_text('name = "far"\ncommand = "/a\\u001b[2J {listen}"\n')
+    assert cli.main(["list"]) == Exit.GREEN
+    assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
     (data / "bad.toml").write_text("nam = 3\n")
     assert cli.main(["list"]) == Exit.USAGE
     told = capsys.readouterr()

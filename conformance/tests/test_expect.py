@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from guestwire import cli
 from guestwire.drive.connectable import UsageError
-from guestwire.judge import expect
+from guestwire.judge import expect, ledger
 from guestwire.judge.outcome import CaseResult, Outcome
+from guestwire.judge.verdict import Exit, judge
+from guestwire.report import document, github, junit, live, page, terminal
 from guestwire.tests.harness import MINI, TINY, Done, run, temporary
+from guestwire.tests.reports import head
 
 TODAY = datetime.date(2026, 6, 1)
 LATER = datetime.date(2099, 1, 1)
@@ -109,6 +113,26 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     assert len(expect.settle(entries, [failing(), odd], TODAY).expected) == 2
 
 
+def test_green_says_what_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everywhere that the verdict is told."""
+    results = [CaseResult(check.id, "tiny", "unix", [check.id]) for check in ledger.checks().values()]
+    broken = next(result for result in results if result.case == "JSON-DUP/plain")
+    broken.outcome, broken.expected, broken.actual = Outcome.FAIL.value, "an error", "a pong"
+    green = judge(results, [("tiny", "unix")], set(), filtered=False, strict=False, expected=len(results), errors=[],
+                  expectations=[entry(case="JSON-DUP/plain@*")])  # fmt: skip
+    assert green.exit == Exit.GREEN
+    terminal.show(green, {"tiny": "exec:tiny"}, live.console())
+    assert "\nverdict: green, with 1 known failure\n" in capsys.readouterr().out
+    assert terminal.total(green).endswith(", 0 failed, 0 skipped (with 1 known failure)")
+    assert github.summary(green).startswith("### guestwire conformance: green, with 1 known failure\n")
+    made = document.compose(head(), results, green.exit, green.settled.expected, green.reasons)
+    (tmp_path / "report.json").write_text(document.dump(made))
+    assert cli.main(["report", str(tmp_path / "report.json")]) == 0
+    assert "green, with 1 known failure, " in capsys.readouterr().out
+    assert "<title>green, with 1 known failure: " in page.render(made)
+    assert 'value="green, with 1 known failure"' in junit.xml(made)
+
+
 def mini(folder: Path, *options: str) -> Done:
     """A tiny agent that fails one of the four short cases."""
     return run(folder, *MINI, "--agent", f"exec:{TINY}", "--transport=unix", "-k=not slow", *options)
@@ -120,7 +144,8 @@ def test_a_run(folder: Path) -> None:
     known.write_text("[[expected]]\n" + ENTRY)
     done = mini(folder, f"--expect={known}")
     assert done.status == 3, done.stdout
-    assert "failed as expected: 1 cases" in done.stdout
+    assert "known failures (--expect): JSON-DUP/plain@unix [tiny.py]" in done.stdout
+    assert "\nverdict: PARTIAL (filtered run), with 1 known failure\n" in done.stdout
     known.write_text("[[expected]]\n" + ENTRY + "[[expected]]\n" + ENTRY.replace("JSON-DUP/plain", "PING:1"))
     done = mini(folder, f"--expect={known}")
     assert done.status == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from guestwire import cli
 from guestwire.commands.verify import unsteady
 from guestwire.judge.outcome import CaseResult
 from guestwire.tests.harness import CONFORM, TINY, run, temporary
@@ -45,6 +46,34 @@ def test_unsteady(other: CaseResult, says: str) -> None:
     found = unsteady([("round 1", result()), ("round 2", other)])
     assert list(found) == ["PING@unix [agent]"]
     assert says in found["PING@unix [agent]"][0]
+
+
+def test_a_run_on_github(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One summary for all rounds; what an agent says is never taken for a command."""
+    path = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = run(folder, *CONFORM, "verify", f"exec:{TINY}", "--case=PING", "--transport=unix", "--seed=7")
+    assert path.read_text().startswith("### guestwire verify: ")
+    assert path.read_text().count("###") == 1
+    assert "round 4: loaded CPU" in path.read_text()
+    assert done.stdout.startswith("::stop-commands::")
+    assert done.stdout.count("::stop-commands::") == 1
+    assert done.stdout.splitlines()[-1].startswith("::")
+
+
+def test_names_that_are_escaped() -> None:
+    title = next(iter(unsteady([("1", result(agent="a\x1b[2J\nb")), ("2", result("FAIL", agent="a\x1b[2J\nb"))])))
+    assert title.isprintable()
+
+
+@pytest.mark.parametrize("options", [("--loops=0",), ("--loops=-1",), ("--jobs=0",), ("--jobs=-3",)])
+def test_nothing_to_run(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """No rounds are no verdict."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["verify", f"exec:{TINY}", *options])
+    assert end.value.code == 2
+    assert "1 or more" in capsys.readouterr().err
 
 
 def test_a_run(folder: Path) -> None:

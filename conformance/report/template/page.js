@@ -5,7 +5,7 @@ const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count ==
 const VERDICTS = { green: "good", red: "bad", partial: "odd", "harness-bug": "bad" };
 
 function head() {
-  at("verdict").textContent = data.verdict;
+  at("verdict").textContent = data.told;
   at("verdict").className = VERDICTS[data.verdict];
   const counts = new Map();
   for (const each of cases) counts.set(each.state, (counts.get(each.state) || 0) + 1);
