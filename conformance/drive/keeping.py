@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.host import Host
 from guestwire.judge import evidence
+from guestwire.judge.alike import Difference
 from guestwire.judge.outcome import CaseResult, Outcome
 
 _CAPTURE = pytest.StashKey[evidence.Capture]()
@@ -27,17 +29,36 @@ def look(item: pytest.Item, result: CaseResult, host: Host) -> None:
         item.stash[_CAPTURE] = evidence.capture(host, hung=result.outcome == Outcome.TIMEOUT)
 
 
+def _options(config: pytest.Config) -> list[str]:
+    """That a case may depend on."""
+    return [
+        *(["--destructive"] if config.getoption("destructive") else []),
+        *(["--sweep=full"] if config.getoption("sweep") == "full" else []),
+    ]
+
+
+def leave_difference(config: pytest.Config, found: Difference, agents: Sequence[Connectable], module: Path) -> None:
+    """The same for a case that said something else than another one. Its replay runs both. `agents`: theirs."""
+    if config.getoption("report_dir") is None:
+        return
+    options = [*_options(config), *(["--alike"] if config.getoption("alike") else [])]
+    if found.reference.transport != found.result.transport:
+        options.append(f"--transport={found.reference.transport}")
+    try:
+        script = evidence.replay_script(found.result, agents, options, module)
+        evidence.write_difference(Path(config.getoption("report_dir")), found, script)
+    except OSError as error:
+        found.result.evidence = ""
+        found.result.actual += f" (its evidence could not be written: {error})"
+
+
 def leave(item: pytest.Item, result: CaseResult, host: Host | None, first: Connectable) -> None:
     """Write the folder. `first` is an agent of the run, for cases that need none but that a run cannot do without."""
     if not _wanted(item.config, result, host):
         return
     option = item.config.getoption
-    options = [
-        *(["--destructive"] if option("destructive") else []),
-        *(["--sweep=full"] if option("sweep") == "full" else []),
-    ]
     connectable = first if host is None else host.row.connectable
-    script = evidence.replay_script(result, connectable, options, item.path)
+    script = evidence.replay_script(result, [connectable], _options(item.config), item.path)
     found = item.stash.get(_CAPTURE, evidence.Capture())
     try:
         evidence.write(Path(option("report_dir")), result, host, found, script, option("shuffle"))

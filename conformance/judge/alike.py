@@ -5,6 +5,7 @@ Only cases that are declared so are compared, and only where they passed: what f
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,25 @@ class Said:
         return {"digest": self.digest, "begins": self.begins}
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A case that failed because its agent said something else than the reference."""
+
+    result: CaseResult
+    reference: CaseResult
+    mine: Said
+    theirs: Said
+
+    def readable(self) -> str:
+        """Both, a line each: `-` the reference alone, `+` this case alone."""
+        before, now = (f"{each.id} [{each.agent}]" for each in (self.reference, self.result))
+        told = difflib.ndiff(self.theirs.begins, self.mine.begins)
+        lines = [f"- {before} alone, + {now} alone; the first {KEPT} lines of each", ""]
+        lines += [line.rstrip("\n") for line in told if line[0] != "?"]
+        lines += ["", f"SHA-256 of all of it: {self.theirs.digest} and {self.mine.digest}"]
+        return "\n".join(lines) + "\n"
+
+
 def _difference(one: Said, other: Said) -> tuple[str, str]:
     """The first line that differs in each."""
     for number in range(max(len(one.begins), len(other.begins))):
@@ -46,9 +66,10 @@ def _difference(one: Said, other: Said) -> tuple[str, str]:
 
 def judge(
     results: Iterable[CaseResult], said: dict[tuple[str, str], Said], rows: Sequence[tuple[str, str]], agents: bool
-) -> None:
+) -> list[Difference]:
     """Fail each case that passed and whose agent said something else than in the first row, of the same agent (or, if `agents`,
-    of any), that has it. `said` maps (agent, id) to what was said."""
+    of any), that has it. `said` maps (agent, id) to what was said. Return: those cases."""
+    found: list[Difference] = []
     order = {row: number for number, row in enumerate(rows)}
     first: dict[tuple[str, str], tuple[CaseResult, Said]] = {}
     for result in sorted(results, key=lambda result: order.get((result.agent, result.transport), len(order))):
@@ -61,3 +82,5 @@ def judge(
             result.outcome = Outcome.FAIL.value
             result.expected = f"what {reference.agent} sent over {reference.transport}: {short(expected)}"
             result.actual = short(actual)
+            found.append(Difference(result, reference, mine, theirs))
+    return found

@@ -4,6 +4,7 @@ transcript.json and transcript.txt   what went over its connections (judge/trans
 agent.json, stderr.txt               the agent's processes as they were when the case had failed
 threads.txt                          where each of their threads waited, after a TIMEOUT
 case.json                            the verdict
+alike.txt                            beside the last two, where an agent said something else than another row did
 replay.sh                            runs this case alone
 """
 
@@ -28,10 +29,15 @@ from guestwire.drive.autopsy import Facts
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.host import Host
 from guestwire.judge import transcript_file
+from guestwire.judge.alike import Difference
 from guestwire.judge.outcome import CaseResult, CouldNotRun, Outcome
 
 FOLDER = "evidence"
 LONGEST = 180  # characters of a folder's name
+UNKNOWN = (
+    "the harness did not start this agent: which program it is, its SHA-256, command line, environment, stderr and exit status "
+    "cannot be told here"
+)
 SUITE = Path(__file__).resolve().parent.parent / "suite"
 
 
@@ -101,6 +107,7 @@ def _agent(host: Host, found: Capture, seed: int | None) -> dict[str, object]:
         "command": list(row.connectable.argv),
         "environment": {name: str(value) for name, value in (row.spec().env or {}).items()},
         "sha256": programs(row.connectable),
+        "known": "all" if row.connectable.kind == "exec" else UNKNOWN,
         "seed": seed,  # of --shuffle
         "harness": __version__,
         "python": sys.version.split()[0],
@@ -108,12 +115,12 @@ def _agent(host: Host, found: Capture, seed: int | None) -> dict[str, object]:
     }
 
 
-def replay_script(result: CaseResult, connectable: Connectable, options: Sequence[str], module: Path) -> str:
+def replay_script(result: CaseResult, agents: Sequence[Connectable], options: Sequence[str], module: Path) -> str:
     """A shell script that runs the case alone, from the same directory with the same interpreter. Its report goes into a folder
     beside it: a run replaces what its report's folder held."""
     words = [sys.executable, "-m"]
     if SUITE in module.resolve().parents:
-        words += ["guestwire.cli", "run", connectable.text]
+        words += ["guestwire.cli", "run", *(agent.text for agent in agents)]
     else:
         words += [
             "pytest",
@@ -124,7 +131,7 @@ def replay_script(result: CaseResult, connectable: Connectable, options: Sequenc
             f"--rootdir={module.parent}",
             str(module),
         ]
-        words += [f"--agent={connectable.text}"]
+        words += [f"--agent={agent.text}" for agent in agents]
     words += [] if result.transport == "-" else ["--transport", result.transport]
     words += [*options, "--case", result.case]
     lines = [
@@ -146,10 +153,8 @@ def _private(report: Path, relative: str) -> Path:
     return folder
 
 
-def write(
-    report: Path, result: CaseResult, host: Host | None, found: Capture, script: str, seed: int | None = None
-) -> str:
-    """Write the folder. `seed`: of the order of cases. Return: its path relative to the report's. Raises OSError."""
+def _begin(report: Path, result: CaseResult, script: str) -> Path:
+    """The case's folder, with what every one holds. Raises OSError."""
     relative = place(result)
     shutil.rmtree(report / relative, ignore_errors=True)
     folder = _private(report, relative)
@@ -158,8 +163,22 @@ def write(
     replay = folder / "replay.sh"
     replay.write_text(script, encoding="utf-8", errors="surrogateescape")
     replay.chmod(replay.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return folder
+
+
+def write_difference(report: Path, found: Difference, script: str) -> None:
+    """The folder of a case that said something else than another one. Raises OSError."""
+    folder = _begin(report, found.result, script)
+    (folder / "alike.txt").write_text(found.readable(), "utf-8", "backslashreplace")
+
+
+def write(
+    report: Path, result: CaseResult, host: Host | None, found: Capture, script: str, seed: int | None = None
+) -> str:
+    """Write the folder. `seed`: of the order of cases. Return: its path relative to the report's. Raises OSError."""
+    folder = _begin(report, result, script)
     if host is None:
-        return relative
+        return result.evidence
     document = transcript_file.document(result, host.transcript, host.scratch_path)
     (folder / "transcript.json").write_text(json.dumps(document, indent=1) + "\n")
     (folder / "transcript.txt").write_text(transcript_file.readable(document), "utf-8", "backslashreplace")
@@ -168,4 +187,4 @@ def write(
     (folder / "stderr.txt").write_bytes(stderr)
     if result.outcome == Outcome.TIMEOUT:
         (folder / "threads.txt").write_text(found.threads or "no process of the agent's is known here\n")
-    return relative
+    return result.evidence

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from guestwire.drive import selection
+from guestwire.drive import keeping, selection
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import children, kill_tree
 from guestwire.judge import alike, expect
@@ -44,6 +44,7 @@ class Collector:
         self._rows = rows
         self._results: list[CaseResult] = []
         self._said: dict[tuple[str, str], Said] = {}
+        self._modules: dict[tuple[str, str], Path] = {}
         self._expected = 0
         self._errors: dict[str, str] = {}
         self._earlier: list[document.Document] = []
@@ -97,6 +98,7 @@ class Collector:
             self._results.append(result)
             if fields.get("said"):
                 self._said[(result.agent, result.id)] = Said.from_json(fields["said"])
+                self._modules[(result.agent, result.id)] = self._config.rootpath / report.nodeid.partition("::")[0]
 
     @pytest.hookimpl(trylast=True)
     def pytest_keyboard_interrupt(self) -> None:
@@ -112,7 +114,10 @@ class Collector:
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             return
         option = self._config.getoption
-        alike.judge(self._results, self._said, self._rows_by_label(), option("alike"))
+        for found in alike.judge(self._results, self._said, self._rows_by_label(), option("alike")):
+            labels = (found.reference.agent, found.result.agent)
+            agents = [agent for agent in about.unique(self._rows) if agent.label in labels]
+            keeping.leave_difference(self._config, found, agents, self._modules[found.result.agent, found.result.id])
         self.verdict = judge(
             self._results,
             self._rows_by_label(),

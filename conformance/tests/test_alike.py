@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def test_an_agent_that_differs_on_one_transport(folder: Path) -> None:
     assert '"mood": 1' in actual
     assert "mood" not in expected
     assert "FAIL PING:1@fd-listen [tiny.py]" in done.stdout
+
+
+def test_what_such_a_failure_leaves(folder: Path) -> None:
+    """What both sent, and a script that runs the case over both transports again."""
+    mini(folder, f"--agent=exec:{TINY} --fickle fd", BOTH)
+    [place] = folder.with_suffix(".report").glob("evidence/*/*")
+    assert place.name == "PING+1@fd-listen"
+    lines = (place / "alike.txt").read_text().splitlines()
+    assert [line[:8] for line in lines if line.startswith(("- JSON", "+ JSON"))] == ["- JSON {", "+ JSON {"]
+    assert "mood" in next(line for line in lines if line.startswith("+ JSON"))
+    again = subprocess.run(["sh", place / "replay.sh"], capture_output=True, text=True, timeout=100)
+    assert again.returncode == 1, again.stdout + again.stderr
+    assert "FAIL PING:1@fd-listen [tiny.py]" in again.stdout
+    report = json.loads((folder.with_suffix(".report") / "report.json").read_text())
+    assert [case["evidence"] for case in report["cases"] if case["outcome"] == "FAIL"] == [
+        f"evidence/tiny.py/{place.name}"
+    ]
 
 
 @pytest.mark.parametrize(("options", "status"), [((), 3), (("--alike",), 1)])
