@@ -22,7 +22,7 @@ from guestwire.drive.connectable import UsageError
 from guestwire.judge.verdict import Exit
 from guestwire.mutants import audit, build, load, trial
 from guestwire.mutants.audit import Findings
-from guestwire.mutants.load import CatalogueError, Mutant
+from guestwire.mutants.load import CatalogueError, Exempt, Mutant
 from guestwire.mutants.trial import Known, Suite, Trial
 
 HELP = "judge deliberately broken agents: does the suite find each of them out?"
@@ -31,7 +31,6 @@ HELP = "judge deliberately broken agents: does the suite find each of them out?"
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
-    parser.add_argument("--strict", action="store_true", help="fail for what is not yet covered; --full does so too")
     parser.add_argument(
         "--jobs", type=positive, default=0, metavar="N", help="so many at once (default: 8 for each core)"
     )
@@ -70,7 +69,9 @@ def _wanted(folder: Path, ids: list[str]) -> list[Mutant]:
 
 
 def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    console = Console(
+        file=sys.stdout, emoji=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160
+    )
     started = time.monotonic()
     exempt = load.exempt()
     jobs = options.jobs or 8 * (os.cpu_count() or 1)  # cases wait most of their time
@@ -86,17 +87,14 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text())
         agents = build.build_all(mutants, folder)
         trial.with_suite(base_options(), clean, work)
-    strict = options.full or options.strict
     findings = Findings()
     for one in trials:
         audit.trial_findings(one, findings, options.full)
     if not options.ids:
         audit.coverage_findings(mutants, cases, exempt, findings, trials if options.full else ())
-    _print(console, trials, findings, strict)
-    _print_mode(
-        console, trials, cases, findings, _How(options.full, strict, bool(options.ids), time.monotonic() - started)
-    )
-    if not findings.green(strict):
+    _print(console, trials, findings)
+    _print_mode(console, trials, cases, exempt, _How(options.full, bool(options.ids), time.monotonic() - started))
+    if not findings.green:
         return Exit.RED
     return Exit.PARTIAL if options.ids else Exit.GREEN
 
@@ -115,10 +113,9 @@ def _folder() -> Iterator[Path]:
 
 
 class _How(NamedTuple):
-    """Of a run: every case, strictly, not all mutants, and how long it took in seconds."""
+    """Of a run: every case, not all mutants, and how long it took in seconds."""
 
     full: bool
-    strict: bool
     some: bool
     seconds: float
 
@@ -136,7 +133,7 @@ def _progress(console: Console, total: int) -> Callable[[Trial], None]:
     return done
 
 
-def _print(console: Console, trials: list[Trial], findings: Findings, strict: bool) -> None:
+def _print(console: Console, trials: list[Trial], findings: Findings) -> None:
     """The kill matrix: a row for each mutant with the cases that kill it."""
     table = Table("mutant", "breaks", "cases", "fail", "s", "killed by", box=None, pad_edge=False)
     for one in trials:
@@ -152,7 +149,7 @@ def _print(console: Console, trials: list[Trial], findings: Findings, strict: bo
         ("not as declared", findings.mismatches),
         ("the catalogue", findings.coverage),
         ("MUST checks that no mutant breaks", findings.unbroken),
-        ("not yet covered: cases that kill no mutant", findings.idle if strict else []),
+        ("cases that kill no mutant", findings.idle),
     ):
         if lines:
             console.print(f"\n{title}:")
@@ -160,7 +157,7 @@ def _print(console: Console, trials: list[Trial], findings: Findings, strict: bo
                 console.print(f"  {line}", markup=False)
 
 
-def _print_mode(console: Console, trials: list[Trial], cases: list[Known], findings: Findings, how: _How) -> None:
+def _print_mode(console: Console, trials: list[Trial], cases: list[Known], exempt: Exempt, how: _How) -> None:
     if how.full:
         ran = f"full: each met all {len(cases)} cases there are on {trial.TRANSPORT}"
     else:
@@ -173,7 +170,6 @@ def _print_mode(console: Console, trials: list[Trial], cases: list[Known], findi
     if how.some:
         console.print("some mutants only: whether every check and every case has its mutant was not judged")
     else:
-        idle = f"{len(findings.idle)} cases that are said to kill no mutant"
-        console.print(f"not yet covered: {idle}" + ("" if how.strict else " (--strict lists them and fails for them)"))
+        console.print(f"exempt, each with its reason: {len(exempt.checks)} checks, {len(exempt.cases)} names of cases")
     killed = sum(bool(audit.killers(one)) for one in trials)
     console.print(f"{killed} of {len(trials)} mutants killed in {how.seconds:.0f} s")

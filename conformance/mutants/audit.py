@@ -24,9 +24,9 @@ class Findings:
     unbroken: list[str] = field(default_factory=list)  # MUST checks without a mutant
     idle: list[str] = field(default_factory=list)  # cases that kill none
 
-    def green(self, strict: bool) -> bool:
-        """Whether all is well; for idle cases only `strict` fails."""
-        return not (self.survivors or self.mismatches or self.coverage or self.unbroken or (strict and self.idle))
+    @property
+    def green(self) -> bool:
+        return not (self.survivors or self.mismatches or self.coverage or self.unbroken or self.idle)
 
 
 def failed(result: CaseResult) -> str:
@@ -103,7 +103,7 @@ def coverage_findings(
     mutants: Sequence[Mutant], cases: Sequence[Known], exempt: Exempt, findings: Findings, met: Sequence[Trial] = ()
 ) -> None:
     """Judge the catalogue as a whole: every check, every case, no two mutants alike. A case kills what it is declared to kill by
-    name or in `kills`; where all were run (`met`) what it has killed."""
+    name or in `kills`, under whatever chunking; where all were run (`met`) what it has killed."""
     names = [case.case for case in cases if case.first_chunking]
     for mutant in mutants:
         for name, meant in declared((*mutant.kills, *mutant.also), [case.case for case in cases]).items():
@@ -125,7 +125,9 @@ def coverage_findings(
             findings.unbroken.append(check.id)
         if check.id in exempt.checks and check.id in broken:
             findings.coverage.append(f"exempt, and yet a mutant breaks it: {check.id}")
-    killing = {unchunked(r.case) for trial in met for r in trial.results.values() if failed(r)} or _said(mutants, names)
+    killing = {unchunked(r.case) for trial in met for r in trial.results.values() if failed(r) in OUTCOMES} or _said(
+        mutants, [case.case for case in cases]
+    )
     idle = [name for name in names if unchunked(name) not in killing]
     excused = exempt.cases
     findings.idle += [plain(name) for name in idle if not any(matches(excuse, name) for excuse in excused)]

@@ -89,7 +89,7 @@ def test_names() -> None:
 
 
 def test_killed_as_declared() -> None:
-    assert judged(mutant(), result("A", "FAIL"), result("B")).green(True)
+    assert judged(mutant(), result("A", "FAIL"), result("B")).green
 
 
 def test_a_survivor() -> None:
@@ -101,14 +101,14 @@ def test_a_survivor() -> None:
 def test_what_kills_only_where_it_is_declared(outcome: str) -> None:
     assert judged(mutant(), result("A", outcome)).survivors
     if outcome != "COULD-NOT-RUN":
-        assert judged(mutant(outcomes=[outcome]), result("A", outcome)).green(True)
+        assert judged(mutant(outcomes=[outcome]), result("A", outcome)).green
 
 
 def test_more_than_declared() -> None:
     findings = judged(mutant(), result("A", "FAIL"), result("B", "FAIL"))
     assert findings.mismatches[0].startswith("m: B failed undeclared: FAIL")
-    assert judged(mutant(also=["B"]), result("A", "FAIL"), result("B", "TIMEOUT")).green(True)
-    assert judged(mutant(also=["B*"]), result("A", "FAIL"), result("B1", "FAIL"), result("B2")).green(True)
+    assert judged(mutant(also=["B"]), result("A", "FAIL"), result("B", "TIMEOUT")).green
+    assert judged(mutant(also=["B*"]), result("A", "FAIL"), result("B1", "FAIL"), result("B2")).green
 
 
 def test_less_than_declared() -> None:
@@ -121,13 +121,13 @@ def test_less_than_declared() -> None:
 
 
 def test_another_check_found_broken_is_a_failure() -> None:
-    assert judged(mutant(), result("A", broken={"PING": ["one", "another"]})).green(True)
+    assert judged(mutant(), result("A", broken={"PING": ["one", "another"]})).green
 
 
 def test_a_mutant_answers_a_ping() -> None:
     dead = (result("PING", "FAIL"), result("A", "FAIL"))
     assert judged(mutant(also=["PING"]), *dead).mismatches == ["m: does not start and answer a ping"]
-    assert judged(mutant(also=["PING"], starts=False), *dead).green(True)
+    assert judged(mutant(also=["PING"], starts=False), *dead).green
 
 
 def test_the_check_is_proved_by_what_kills() -> None:
@@ -152,8 +152,7 @@ def test_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(mutants: list[Mutant], exempt: Exempt) -> list[list[str]]:
         findings = Findings()
         audit.coverage_findings(mutants, cases, exempt, findings)
-        assert findings.green(False) == (not (findings.coverage or findings.unbroken))
-        assert findings.green(True) == (not (findings.coverage or findings.unbroken or findings.idle))
+        assert findings.green == (not (findings.coverage or findings.unbroken or findings.idle))
         return [findings.coverage, findings.unbroken, findings.idle]
 
     twin = load._mutant("twin", {"breaks": ["PING"], "why": "w", "replace": [["a", "b"]], "kills": ["A"]})
@@ -167,7 +166,7 @@ def test_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
         [],
         ["B"],
     ]
-    good = mutant(kills=["A"], also=["B"])
+    good = mutant(kills=["A"], also=["B:bytewise"])
     assert found([good], Exempt({"GET-OK/size": "why"}, {"C": "why"})) == [[], [], []]
     assert found([good], Exempt({"GET-OK/size": "why", "PING": "why"}, {"C": "why", "A": "why"})) == [
         ["exempt, and yet a mutant breaks it: PING", "the excuse for A excuses no case"],
