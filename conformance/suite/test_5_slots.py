@@ -229,10 +229,18 @@ def test_descriptor_shortage_on_accept(host: Host) -> None:
 
 @case("SRV-SURVIVE/emfile", variant="runs", needs="server start witness destructive", deadline=40)
 def test_descriptor_shortage_in_runs(host: Host) -> None:
-    """Many runs and too few descriptors: each is served or told, and afterwards nothing is left."""
-    agent = host.start(limits={resource.RLIMIT_NOFILE: (40, 40)})
+    """Too few descriptors, by one more each time, then many runs at once: each is served or told, and nothing is left."""
+    limit = 40
+    agent = host.start(limits={resource.RLIMIT_NOFILE: (limit, limit)})
     expect_equal(exit_code(agent.run("exit 1")), 1, "exit code before the shortage")
     before = host.witness.counts(agent.pid)
+    for spare in range(2, 9):  # beside the run's connection
+        idle = [agent.connect() for _ in range(limit - before[0] - 1 - spare)]
+        terminal = agent.run("exit 9").terminal
+        code = terminal.get("exit_code", terminal.get("op"))
+        expect(code in (9, "error"), f"exit code 9 or an error with {spare} descriptors left", code)
+        release(idle)
+        wait_for(lambda: host.witness.counts(agent.pid)[0] <= before[0], 5, "descriptors back to what they were")
     conversations = [agent.connect() for _ in range(30)]
     for conversation in conversations:
         conversation.send_json({"op": "run", "shell": "raw", "cmd": "sleep 0.1; exit 9"})
