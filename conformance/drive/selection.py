@@ -41,7 +41,7 @@ def check(config: pytest.Config) -> None:
         if name not in clauses():
             raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
     if config.getoption("shard"):
-        config.stash[_SHARD] = _shard(config.getoption("shard"))
+        config.stash[_SHARD] = parse_shard(config.getoption("shard"))
     if config.getoption("only_failed"):
         known = getattr(config, "workerinput", {}).get("guestwire_failed")  # the report may be replaced by then
         config.stash[FAILED] = set(known) if known else _failed(Path(config.getoption("only_failed")))
@@ -53,7 +53,8 @@ def check(config: pytest.Config) -> None:
         config.stash[_END] = started + seconds
 
 
-def _shard(text: str) -> tuple[int, int]:
+def parse_shard(text: str) -> tuple[int, int]:
+    """Of --shard: (I, N). Raises UsageError."""
     index, slash, count = text.partition("/")
     if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
         raise UsageError(f"--shard {text}: I/N is accepted, 1/4 say")

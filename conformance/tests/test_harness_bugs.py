@@ -27,7 +27,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-WORDS = ("run", f"exec:{TINY}", "--transport=unix", "--clause=PING", "--clause=PING-INSTANCE")
+WORDS = ("run", f"exec:{TINY}", "--transport=unix", "--case=PING", "--case=PING-INSTANCE/random")
 BREAK = """
 import importlib, sys
 def fail(*_, **__):
@@ -93,7 +93,9 @@ def test_worker_that_fails(how: str, tmp_path: Path) -> None:
     code = f"import os, sys; sys.path.insert(0, {str(tmp_path)!r}); os.environ['PYTEST_PLUGINS'] = 'breaks_workers'\n"
     code += "from guestwire import cli; sys.exit(cli.main())"
     with temporary() as folder:
-        done = run(folder, sys.executable, "-c", code, *WORDS, "--jobs=2")
+        done = run(
+            folder, sys.executable, "-c", code, *WORDS[:2], "--transport=unix,fd-listen", "--clause=PING", "--jobs=2"
+        )
     assert done.status == 4, done
     assert "HARNESS BUG" in done.stdout or "verdict: NONE" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -25,8 +25,8 @@ WORDS = (
     "run",
     f"exec:{TINY} --bare",
     "--transport=unix",
-    "--clause=PING",
-    "--clause=PING-INSTANCE",
+    "--case=PING",
+    "--case=PING-INSTANCE/random",
     "--jobs=1",
 )
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|9[0-7])[;m]")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from guestwire.drive.selection import in_shard
+from guestwire.drive.connectable import UsageError
+from guestwire.drive.selection import in_shard, parse_shard
 from guestwire.tests.harness import CONFORM, MINI, TINY, Done, run, temporary
 
 
@@ -55,10 +57,15 @@ def test_an_empty_shard(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "/", "-1/2", "1/2/3"])
-def test_no_shard(folder: Path, text: str) -> None:
-    done = run(folder, *MINI, "--agent", f"exec:{TINY}", f"--shard={text}")
+def test_no_shard(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--shard {re.escape(text)}: "):
+        parse_shard(text)
+
+
+def test_no_shard_is_told(folder: Path) -> None:
+    done = run(folder, *MINI, "--agent", f"exec:{TINY}", "--shard=3/2")
     assert done.status == 4
-    assert f"--shard {text}" in done.stderr
+    assert "--shard 3/2" in done.stderr
 
 
 def test_only_failed(folder: Path) -> None:

@@ -69,7 +69,7 @@ def test_every_refusal_names_a_twin() -> None:
 
 
 def test_every_twin_exists_wherever_the_refusal_does() -> None:
-    cases = [CaseResult.from_json(case.to_json()) for case, _, _ in suite()]
+    cases = [case for case, _, _ in suite()]
     assert sum(bool(case.twin) for case in cases) > 500
     assert {f"{case.id}: {case.twin}" for case in unfounded(cases)} == set()
 
@@ -77,13 +77,17 @@ def test_every_twin_exists_wherever_the_refusal_does() -> None:
 def test_no_twin_needs_what_the_refusal_does_not() -> None:
     """Or the refusal would not count on an agent that runs where the harness cannot see it, or not as root."""
     needs = {case.case: needs for case, _, needs in suite()}
+    named: dict[str, set[frozenset[str]]] = {}  # by a case's whole name, and by what comes before each of its colons
+    for name, some in needs.items():
+        parts = name.split(":")
+        for end in range(1, len(parts) + 1):
+            named.setdefault(":".join(parts[:end]), set()).add(some)
     lacking = set()
     for case in {case.case: case.twin for case, _, _ in suite() if case.twin}.items():
-        twins = [needs[name] for name in needs if name == case[1] or name.startswith(f"{case[1]}:")]
         own = needs[case[0]] | (
             {"witness"} if "start" in needs[case[0]] else set()
         )  # what the harness starts it can see
-        if not any(some & OF_THE_PLACE <= own for some in twins):
+        if not any(some & OF_THE_PLACE <= own for some in named.get(case[1], ())):
             lacking.add(case)
     assert lacking == set()
 
