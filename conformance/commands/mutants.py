@@ -94,6 +94,9 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         audit.coverage_findings(mutants, cases, exempt, findings, trials if options.full else ())
     _print(console, trials, findings)
     _print_mode(console, trials, cases, exempt, _How(options.full, bool(options.ids), time.monotonic() - started))
+    failed = findings.failed(mutants)  # a mutant passes when it was found out as declared
+    wrong = len(failed) + len(findings.of_the_catalogue)
+    print(f"{len(mutants) - len(failed)} passed, {wrong} failed, 0 skipped")
     if not findings.green:
         return Exit.RED
     return Exit.PARTIAL if options.ids else Exit.GREEN

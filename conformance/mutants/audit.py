@@ -26,7 +26,17 @@ class Findings:
 
     @property
     def green(self) -> bool:
-        return not (self.survivors or self.mismatches or self.coverage or self.unbroken or self.idle)
+        return not (self.survivors or self.mismatches or self.of_the_catalogue)
+
+    @property
+    def of_the_catalogue(self) -> list[str]:
+        """What is wrong with no one mutant, but with all together."""
+        return [*self.coverage, *self.unbroken, *self.idle]
+
+    def failed(self, mutants: Iterable[Mutant]) -> set[str]:
+        """Those that were not killed as they declare."""
+        told = [line.partition(":")[0] for line in (*self.survivors, *self.mismatches)]
+        return {mutant.id for mutant in mutants if mutant.id in told}
 
 
 def failed(result: CaseResult) -> str:

@@ -227,5 +227,6 @@ def test_one_is_killed_and_one_survives(tmp_path: Path) -> None:
     assert done.status == 1
     assert "\nsurvivors:\n  says-too-little: survives" in done.stdout
     assert "1 of 2 mutants killed" in done.stdout
+    assert done.stdout.endswith("1 passed, 1 failed, 0 skipped\n")
     assert "sampled: each met its declared cases" in done.stdout
     assert "cap-off-by-one:" not in done.stdout
