@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status: int = options.main(options)
         sys.stdout.flush()
     except UsageError as error:
-        print(f"conform: {safe.cut(safe.line(str(error)), LONGEST)}", file=sys.stderr)
+        print(f"conform: {safe.cut(safe.line('; '.join(str(error).splitlines())), LONGEST)}", file=sys.stderr)
         return Exit.USAGE
     except KeyboardInterrupt:
         print("interrupted: nothing was judged", file=sys.stderr)

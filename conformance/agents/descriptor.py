@@ -5,7 +5,6 @@ Reading is strict: every mistake is told, in one line each. `conform init` write
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 import shutil
@@ -26,6 +25,7 @@ else:
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 PLACEHOLDERS = ("{listen}", "{here}")
 OPERATIONS = {"run": "RUN-", "put_file": "PUT-", "get_file": "GET-"}  # and how the clauses of each begin
+LONGEST = 86_400  # seconds of a timer: some cases wait it out
 LINKS = ("home", "source", "documentation", "issues")
 
 
@@ -147,8 +147,8 @@ def _timers(top: _Reader) -> Timers:
         value = table.table.get(timer.name)
         if value is None:
             continue
-        if type(value) not in (int, float) or not (math.isfinite(value) and value > 0):
-            table.wrong(f"{timer.name}: {value!r} is not a number of seconds over 0")
+        if type(value) not in (int, float) or not 0 < value <= LONGEST:
+            table.wrong(f"{timer.name}: {value!r} is not a number of seconds over 0, {LONGEST} at most")
             continue
         given[timer.name] = float(value)
     table.end()
@@ -174,6 +174,8 @@ def parse(text: str, path: Path) -> Descriptor:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply") from None
     mistakes: list[str] = []
     top = _Reader(f"{path}: ", table, mistakes)
     name: str = top.get("name", str, "a name", "")

@@ -31,8 +31,9 @@ def is_filtered(config: pytest.Config) -> bool:
 
 def is_narrowed(config: pytest.Config) -> bool:
     """The same, but for --shard: all shards together leave out nothing."""
-    names = ("case_ids", "clause", "transport", "keyword", "only_failed", "selection")
-    return any(config.getoption(name) for name in names)
+    ours = ("case_ids", "clause", "transport", "only_failed", "selection")
+    of_pytest = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob")
+    return any(config.getoption(name) for name in (*ours, *of_pytest))
 
 
 def check(config: pytest.Config) -> None:

@@ -81,6 +81,8 @@ def load(path: Path) -> list[Expectation]:
         raise UsageError(f"--expect {path}: {error.strerror}") from None
     except ValueError as error:  # not TOML, not UTF-8
         raise UsageError(f"--expect {path}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"--expect {path}: nested too deeply") from None
     entries = content.get("expected", [])
     if set(content) - {"expected"} or not isinstance(entries, list):
         raise UsageError(f"--expect {path}: accepted are [[expected]] tables only")

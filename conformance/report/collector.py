@@ -51,9 +51,11 @@ class Collector:
         self._report_dir = Path(config.getoption("report_dir")) if config.getoption("report_dir") else None
         self._reserved: int | None = None  # a descriptor that keeps other runs out of the report's folder
         self._claimed = False
+        self._programs: dict[str, str] = {}  # label: SHA-256 before anything was judged
 
     def prepare(self) -> None:
         """Before anything is collected: what is to be written can be. Raises UsageError."""
+        self._programs = {agent.label: about.sha256(agent) for agent, _ in self._rows}
         self._earlier = [document.load(Path(name)) for name in self._config.getoption("history")]
         for name in filter(None, map(self._config.getoption, ("results", "expect_write"))):
             folder.check(Path(name))
@@ -84,8 +86,8 @@ class Collector:
             self.claim()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that cannot be collected is a bug of the harness; under pytest-xdist each worker reports it."""
-        if report.failed:
+        """A module that cannot be collected or skips itself is a bug of the harness; under pytest-xdist each worker tells."""
+        if not report.passed:
             self._errors[report.nodeid] = f"{report.nodeid}: {str(report.longrepr).strip().rpartition(chr(10))[2]}"
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -125,12 +127,21 @@ class Collector:
             filtered=selection.is_filtered(self._config),
             strict=option("gate_should"),
             expected=self._expected,
-            errors=list(self._errors.values()),
+            errors=[*self._errors.values(), *self._replaced()],
             expectations=self._expectations,
             lacked={agent.label: agent.lacks for agent, _ in self._rows},
         )
         self._write(self.verdict)
         session.exitstatus = self.verdict.exit
+
+    def _replaced(self) -> list[str]:
+        """Agents that are no longer the program they were when the run began: which of both was judged cannot be told."""
+        now = {agent.label: about.sha256(agent) for agent, _ in self._rows}
+        return [
+            f"{label} was replaced while it was judged: its SHA-256 was {before[:16]}..., is {now[label][:16] or 'gone'}"
+            for label, before in self._programs.items()
+            if now[label] != before
+        ]
 
     def _write(self, verdict: RunVerdict) -> None:
         """The report in all its forms. What cannot be written is a failure of the harness, and told as one."""

@@ -125,7 +125,7 @@ def load(path: Path) -> Recording:
         return _recording(content)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, ledger.LedgerError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ledger.LedgerError) as error:
         raise UsageError(f"{path}: not a file of steps: {' '.join(str(error).split())}") from None
 
 

@@ -70,6 +70,11 @@ def tiny(name: str = "tiny", more: str = "") -> str:
         (f'{GOOD}[lacks]\nchecks = ["RUN-EXIT/statuses"]', "unknown 'RUN-EXIT/statuses'; no check of an agent"),
         (f'{GOOD}[lacks]\nverbs = ["run"]', "unknown key 'verbs'; accepted: operations, clauses, checks"),
         (f"{GOOD}[environment]\nA = 1", "[environment] A: 1 is not a string"),
+        (
+            f"{GOOD}[timers]\nio_timeout = 1e300",
+            "[timers] io_timeout: 1e+300 is not a number of seconds over 0, 86400 at most",
+        ),
+        (f"{GOOD}a = {'[' * 9999}", "nested too deeply"),
         (f"{GOOD}[timers]\nio_timeout = 0", "[timers] io_timeout: 0 is not a number of seconds over 0"),
         (f"{GOOD}[timers]\nio_timeout = nan", "io_timeout: nan is not a number"),
         (f"{GOOD}[timers]\nio_timeout = true", "io_timeout: True is not a number"),

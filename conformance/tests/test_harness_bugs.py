@@ -18,7 +18,7 @@ from guestwire import cli
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.report import bug, document
-from guestwire.tests.harness import TINY, Done, run, temporary
+from guestwire.tests.harness import HERE, MINI, TINY, Done, run, temporary
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,36 @@ def test_worker_that_fails(how: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_module_that_skips_itself(tmp_path: Path) -> None:
+    """Its cases are missing, whatever the others prove."""
+    (tmp_path / "test_a.py").write_text((HERE / "mini_suite.py").read_text())
+    (tmp_path / "test_b.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
+    with temporary() as folder:
+        words = ("--agent", f"exec:{TINY}", "--transport=unix", "-k=test_ping or test_b")
+        done = run(folder, *MINI[:-2], f"--rootdir={tmp_path}", str(tmp_path), *words)
+    assert done.status == 4
+    assert "HARNESS BUG test_b.py: " in done.stdout
+
+
+def test_agent_that_is_replaced(tmp_path: Path) -> None:
+    """Whether the old or the new one passed cannot be told."""
+    agent = tmp_path / "agent.py"
+    agent.write_text(TINY.read_text())
+    agent.chmod(0o755)
+    (tmp_path / "test_a.py").write_text(
+        f"{(HERE / 'mini_suite.py').read_text()}\n\n"
+        '@case("PING-INSTANCE/stable", deadline=3)\n'
+        "def test_replaced(host: Host) -> None:\n"
+        "    host.ping()\n"
+        f"    open({str(agent)!r}, 'a').write('# changed')\n"
+    )
+    with temporary() as folder:
+        words = ("--agent", f"exec:{agent}", "--transport=unix", "-k=test_ping or test_replaced")
+        done = run(folder, *MINI[:-2], f"--rootdir={tmp_path}", str(tmp_path), *words)
+    assert done.status == 4, done.stdout
+    assert "HARNESS BUG agent.py was replaced while it was judged" in done.stdout
+
+
 # ---- every subcommand
 
 
@@ -109,7 +139,7 @@ def test_worker_that_fails(how: str, tmp_path: Path) -> None:
     [
         (RuntimeError("the sky\nhas fallen"), 4, "conform: the harness failed, nothing was judged: RuntimeError: the sky has"),
         (KeyboardInterrupt(), 130, "interrupted: nothing was judged"),
-        (UsageError("no such\nthing"), 2, "conform: no such thing"),
+        (UsageError("no such\nthing"), 2, "conform: no such; thing"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", cli.COMMANDS)
