@@ -57,7 +57,7 @@ unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
 harness-tests: $(AGENT) $(EXAMPLE) $(VENV) $(SYSTEM_TEST) ## the harness's own tests
-	$(Q).venv/bin/pytest -q -n 6 --dist loadgroup conformance/tests
+	$(Q).venv/bin/pytest -q -n 6 conformance/tests
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt
 	$(Q)ci/lint

@@ -1,8 +1,27 @@
-"""In which order the tests are handed out: those that take longest first, so that nobody waits for one at the end."""
+"""How the tests are handed to pytest-xdist's workers: what takes longest first, and one by one, but for those that share
+something dear."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+SHARING = ("test_report_page.py", "test_twins.py")  # a browser; the whole suite, collected
+
+
+class _OneByOne(LoadScopeScheduling):  # type: ignore[misc]
+    """The largest group is started first, then single tests in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What goes to one worker."""
+        file = nodeid.partition("::")[0]
+        return file if file.endswith(SHARING) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _OneByOne(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

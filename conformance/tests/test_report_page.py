@@ -22,7 +22,6 @@ from guestwire.tests.harness import CONFORM, TINY, run, temporary
 from guestwire.tests.reports import NASTY, cases, head
 
 EVIDENCE = "evidence/oracle/FRAME"
-pytestmark = pytest.mark.xdist_group("browser")  # one browser for all of them
 
 
 def transcript() -> dict[str, Any]:

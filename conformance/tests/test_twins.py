@@ -18,7 +18,6 @@ from guestwire.judge.twins import unfounded
 from guestwire.judge.verdict import Exit, judge
 from guestwire.tests.harness import CONFORM, TINY, run, temporary
 
-pytestmark = pytest.mark.xdist_group("collected")  # the suite is, once
 REFUSES = (
     ".error(",
     "errno_error(",
