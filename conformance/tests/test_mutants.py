@@ -230,3 +230,17 @@ def test_one_is_killed_and_one_survives(tmp_path: Path) -> None:
     assert done.stdout.endswith("1 passed, 1 failed, 0 skipped\n")
     assert "sampled: each met its declared cases" in done.stdout
     assert "cap-off-by-one:" not in done.stdout
+
+
+def test_a_case_that_kills_none_is_red(tmp_path: Path) -> None:
+    """Though every mutant there is was killed as declared."""
+    text = (load.CATALOGUE / "frames.toml").read_text()
+    start = text.index("[cap-off-by-one]")
+    (tmp_path / "one.toml").write_text(text[start : text.index("\n[", start)])
+    done = conform_mutants("--catalogue", str(tmp_path))
+    assert done.status == 1
+    assert "\nsurvivors:" not in done.stdout
+    assert "\nnot as declared:" not in done.stdout
+    told = done.stdout.partition("\ncases that kill no mutant:\n")[2].splitlines()
+    assert "  PING" in told
+    assert "  FRAME-CAP/at-cap:first-frame:1" not in told
