@@ -70,7 +70,7 @@ class RunVerdict:
         cases = {id(c) for c in self.failures} | {id(c) for c, name in self.broken if self._gated(name)}
         skipped = len(self.could_not_run) + len(self.not_applicable)
         passed = sum(row.cases for row in self.rows) - len(cases) - skipped - len(self.settled.expected)
-        return passed, len(cases) + len(self.errors) + len(self.settled.errors), skipped
+        return passed, len(cases) + len(self.errors) + len(self.settled.errors) + self._lost, skipped
 
     def _gated(self, name: str) -> bool:
         return self.strict or checks()[name].level == "MUST"
@@ -87,7 +87,7 @@ class RunVerdict:
             hard = any(case.outcome in (Outcome.CRASH, Outcome.TIMEOUT) for case in self.failures)
             if gated or hard or any(self._gated(name) for _, name in self.broken):
                 return Exit.RED
-        if self._told < max(self.expected, 1):
+        if self._lost:
             return Exit.HARNESS_BUG
         open_checks = [*self.unproved.values(), *self.lacked.values(), *(case.checks for case in self.not_applicable)]
         unproved = any(self._gated(name) for names in open_checks for name in names)
@@ -95,16 +95,22 @@ class RunVerdict:
         return Exit.PARTIAL if partial else Exit.GREEN
 
     @property
-    def _told(self) -> int:
-        """Cases that came to an outcome."""
-        return sum(row.cases for row in self.rows)
+    def _lost(self) -> int:
+        """Cases that came to no outcome: their worker died, say. A run without any case has lost one."""
+        return max(max(self.expected, 1) - sum(row.cases for row in self.rows), 0)
+
+    @property
+    def lost(self) -> str:
+        """The same in words, "" for none."""
+        if not self.expected:
+            return "there was no case to run" if self._lost else ""
+        return f"of {self.expected} cases {self._lost} came to no outcome" if self._lost else ""
 
     @property
     def reasons(self) -> list[str]:
         """What, beside cases that failed, keeps the verdict from green; a line each."""
         found = [*self.errors, *self.settled.errors]
-        if self._told < max(self.expected, 1):
-            found.append(f"of {self.expected} cases {self._told} came to an outcome")
+        found += [self.lost] if self.lost else []
         found += ["filtered: cases were left out by request"] if self.filtered else []
         found += [f"{len(self.could_not_run)} cases could not run"] if self.could_not_run else []
         found += [f"{len(self.not_applicable)} cases do not apply"] if self.not_applicable else []

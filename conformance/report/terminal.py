@@ -83,7 +83,7 @@ def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str) -> It
             yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts, report_dir)
     if shown > SHOWN:
         yield f"... and {shown - SHOWN} more failures", BAD
-    for error in verdict.errors:
+    for error in filter(None, [*verdict.errors, verdict.lost]):
         yield f"HARNESS BUG {error}", BAD
     for error in verdict.settled.errors:
         yield f"EXPECTATION {error}", BAD

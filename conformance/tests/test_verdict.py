@@ -152,4 +152,6 @@ def test_reasons() -> None:
     made = judged(with_outcome(MUST, Outcome.COULD_NOT_RUN), strict=True).reasons
     assert made == ["1 cases could not run", f"not proved [agent]: {MUST}"]
     assert judged(without(SHOULD)).reasons == []
-    assert judged([], expected=3).reasons[0] == "of 3 cases 0 came to an outcome"
+    assert judged([], expected=3).reasons[0] == "of 3 cases 3 came to no outcome"
+    assert judged([], expected=3).counts == (0, 3, 0)
+    assert judged([], expected=0).reasons[0] == "there was no case to run"
