@@ -43,7 +43,6 @@ from guestwire.judge.outcome import (
 )
 from guestwire.judge.outline import of_case
 from guestwire.judge.verdict import Exit
-from guestwire.report.collector import Collector
 
 HOST_FUNCTIONS = "host functions"
 MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, before it is cut off
@@ -120,6 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         folder = config.workerinput["guestwire_folder"]
     else:
+        from guestwire.report.collector import Collector  # a tenth of a worker's start, and no worker's matter
+
         folder = tempfile.mkdtemp(prefix="guestwire-")
         os.chmod(folder, 0o755)
         collector = Collector(config, rows, folder, known)

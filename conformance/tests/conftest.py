@@ -3,12 +3,19 @@ something dear."""
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-SHARING = ("test_report_page.py", "test_twins.py")  # a browser; the whole suite, collected
+SHARING = {  # file -> what its tests share
+    "test_report_page.py": "a browser",
+    "test_twins.py": "the suite",
+    "test_explain.py": "the suite",
+    "test_prefilter.py": "the suite",
+    "test_workers.py": "the suite",
+}
 
 
 class _OneByOne(LoadScopeScheduling):  # type: ignore[misc]
@@ -16,8 +23,7 @@ class _OneByOne(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         """What goes to one worker."""
-        file = nodeid.partition("::")[0]
-        return file if file.endswith(SHARING) else nodeid
+        return SHARING.get(PurePath(nodeid.partition("::")[0]).name, nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -21,7 +21,7 @@ for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NO_COLOR", "FORCE_COLOR"
     os.environ.pop(_name, None)  # where the tests run is not told to the runs that they start
 HEEDING = ("env", "--default-signal=HUP,INT,QUIT,TERM")  # signals that the tests themselves were started to ignore
 CONFORM = (sys.executable, "-m", "guestwire.cli")
-_QUIET = ("-q", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider", "-p", "no:tmpdir")
+_QUIET = ("-q", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider", "-p", "no:tmpdir", "--assert=plain")
 _UNUSED = ("hypothesispytest", "logging", "unraisableexception", "threadexception", "faulthandler")  # and dear to start
 MINI = (
     *(sys.executable, "-m", "pytest", *_QUIET, "--import-mode=importlib", "-c", os.devnull),
