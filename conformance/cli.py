@@ -61,6 +61,10 @@ def _arguments(words: Sequence[str]) -> _Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. What no subcommand accounts for is a bug of the harness: one line, and no verdict."""
     words = sys.argv[1:] if arguments is None else arguments
+    _fill_standard_descriptors()
+    if sys.stdout is None:
+        print("conform: standard output is closed: let it go to a file, to /dev/null say", file=sys.stderr)
+        return Exit.USAGE
     _replace_what_cannot_be_printed()
     try:
         with _ended_in_order():
@@ -104,6 +108,15 @@ def _ended_in_order() -> Iterator[None]:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _fill_standard_descriptors() -> None:
+    """What is opened next must not take the place of one that was closed: an agent would be started with it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
 
 
 def _replace_what_cannot_be_printed() -> None:

@@ -21,7 +21,7 @@ SCHEMA = Path(generate.__file__).with_name("vectors.schema.json")
 
 @cache
 def _valid() -> Callable[[Any], Any]:
-    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text()))
+    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text(encoding="utf-8")))
     return validate
 
 

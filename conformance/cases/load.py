@@ -33,7 +33,7 @@ class CaseFileError(Exception):
 
 @cache
 def _valid() -> Callable[[Any], Any]:
-    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text()))
+    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text(encoding="utf-8")))
     return validate
 
 

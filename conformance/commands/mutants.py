@@ -84,7 +84,7 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         trial.run(trials, suite, agents, folder, jobs, options.full, _progress(console, len(trials)))
 
     with _folder() as folder:
-        clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text())
+        clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text(encoding="utf-8"))
         agents = build.build_all(mutants, folder)
         trial.with_suite(base_options(), clean, work)
     findings = Findings()

@@ -111,7 +111,7 @@ def _report(found: Search, options: argparse.Namespace, seed: int) -> None:
     text = kept.text()
     name = f"{kept.checks[0].lower().replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.toml"
     options.save.mkdir(parents=True, exist_ok=True)
-    (options.save / name).write_text(text)
+    (options.save / name).write_text(text, encoding="utf-8")
     how = "shrunk" if repeated else "not seen again on fresh agents, not shrunk"
     print(f"FAIL {finding.check} in example {len(found.earlier)}, {how}:")
     for number, step in enumerate(kept.steps, 1):

@@ -52,7 +52,7 @@ def wanted(config: pytest.Config) -> list[Wanted]:
 
 def _wanted(config: pytest.Config) -> Iterable[Wanted]:
     if config.getoption("selection"):
-        named = json.loads(Path(config.getoption("selection")).read_text())
+        named = json.loads(Path(config.getoption("selection")).read_text(encoding="utf-8"))
         yield Wanted(first=_first(identity for ids in named.values() for identity in ids))
     if selection.FAILED in config.stash:
         yield Wanted(first=_first(identity for _, identity in config.stash[selection.FAILED]))

@@ -93,7 +93,10 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]
 
 def _wanted(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
     if config.getoption("selection"):
-        named = {label: set(ids) for label, ids in json.loads(Path(config.getoption("selection")).read_text()).items()}
+        named = {
+            label: set(ids)
+            for label, ids in json.loads(Path(config.getoption("selection")).read_text(encoding="utf-8")).items()
+        }
         results = ((item, item.stash[RESULT]) for item in items)
         items = [item for item, result in results if result.case in named.get(result.agent, ())]
     if FAILED in config.stash:

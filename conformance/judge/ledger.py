@@ -80,13 +80,15 @@ def parse(text: str) -> dict[str, Clause]:
 @cache
 def clauses() -> dict[str, Clause]:
     """All clauses by id, in the contract's order."""
-    return parse((SPEC / "clauses.toml").read_text())
+    return parse((SPEC / "clauses.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def contract() -> dict[str, tuple[str, str]]:
     """(level, whole text) of every clause in the contract itself, spec/protocol-v1.md."""
-    rows = re.finditer(r"^\| ([A-Z][A-Z-]+) \| (\w+) \| (.+) \|$", (SPEC / "protocol-v1.md").read_text(), re.MULTILINE)
+    rows = re.finditer(
+        r"^\| ([A-Z][A-Z-]+) \| (\w+) \| (.+) \|$", (SPEC / "protocol-v1.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     return {row[1]: (row[2], row[3]) for row in rows}
 
 

@@ -46,7 +46,7 @@ def replaced(mutant: Mutant, text: str, replacements: tuple[tuple[str, str], ...
 def oracle_connectable(folder: Path, label: str, text: str) -> str:
     """The connectable of an oracle with this source, compiled: most of a start's time is compiling."""
     source, compiled = folder / f"{label}.py", folder / f"{label}.pyc"
-    source.write_text(text)
+    source.write_text(text, encoding="utf-8")
     try:
         py_compile.compile(str(source), str(compiled), doraise=True)
     except py_compile.PyCompileError as error:
@@ -59,7 +59,9 @@ def build(mutant: Mutant, folder: Path) -> str:
     """The connectable of the mutant, made in `folder`. Raises CatalogueError."""
     if mutant.source == "oracle":
         pairs = tuple((old, new) for old, new in mutant.replace)
-        return oracle_connectable(folder, mutant.id, replaced(mutant, ORACLE.read_text(), pairs, "oracle/agent.py"))
+        return oracle_connectable(
+            folder, mutant.id, replaced(mutant, ORACLE.read_text(encoding="utf-8"), pairs, "oracle/agent.py")
+        )
     return _build_agent(mutant, folder)
 
 
@@ -90,17 +92,17 @@ def _build_agent(mutant: Mutant, folder: Path) -> str:
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, target)
         for name in (".venv", ".cache"):
             (tree / name).symlink_to(ROOT / name)
-    texts = {name: (ROOT / name).read_text() for name, _, _ in mutant.replace}
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name, _, _ in mutant.replace}
     for name, text in texts.items():
         pairs = tuple((old, new) for file, old, new in mutant.replace if file == name)
-        (tree / name).write_text(replaced(mutant, text, pairs, name))
+        (tree / name).write_text(replaced(mutant, text, pairs, name), encoding="utf-8")
     binary = tree / "build/smolvm-guest-agent"
     stamp = "--old-file=.venv/.stamp"  # it is this tree's, and not to be set up anew
     command = ("make", "-s", "-C", str(tree), stamp, "agent", "AGENT_SIZE_MAX=200000")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=BUILD_TIMEOUT, check=False)
     for name, text in texts.items():
-        (tree / name).write_text(text)
+        (tree / name).write_text(text, encoding="utf-8")
     if done.returncode != 0:
         raise CatalogueError(f"mutant {mutant.id} does not build: {done.stderr.strip()[-400:]}")
     result = folder / f"{mutant.id}.agent"

@@ -99,7 +99,7 @@ def catalogue(folder: Path = CATALOGUE) -> dict[str, Mutant]:
     found: dict[str, Mutant] = {}
     for path in sorted(folder.glob("*.toml")):
         try:
-            tables = tomllib.loads(path.read_text())
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:
             raise CatalogueError(f"{path.name}: {error}") from None
         for identity, fields in tables.items():
@@ -111,7 +111,7 @@ def catalogue(folder: Path = CATALOGUE) -> dict[str, Mutant]:
 
 def exempt(path: Path = EXEMPT) -> Exempt:
     """The reviewed lists. Raises CatalogueError."""
-    tables = tomllib.loads(path.read_text())
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
     for name in tables.get("checks", {}):
         _check(name, path.name)
     return Exempt(tables.get("checks", {}), tables.get("cases", {}))

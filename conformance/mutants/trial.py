@@ -198,7 +198,7 @@ class _Process:
 
     def _read(self) -> None:
         if not self.trial.error and self._results.exists():
-            results = [CaseResult.from_json(fields) for fields in json.loads(self._results.read_text())]
+            results = [CaseResult.from_json(fields) for fields in json.loads(self._results.read_text(encoding="utf-8"))]
             self.trial.results = {result.case: result for result in results}
         elif not self.trial.error:
             said = self._log.read_text(errors="replace").strip() if self._log.exists() else ""

@@ -99,7 +99,7 @@ def unfinished() -> str:
 
 @cache
 def _schema() -> Callable[[Any], Any]:
-    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text()))
+    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(SCHEMA.read_text(encoding="utf-8")))
     return validate
 
 

@@ -16,7 +16,7 @@ TABLE = Path(__file__).with_name("constants.toml")
 
 def load() -> dict[str, Any]:
     """The table as nested dicts."""
-    return tomllib.loads(TABLE.read_text())
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
 
 
 def c_header(table: dict[str, Any]) -> str:

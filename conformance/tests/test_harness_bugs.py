@@ -18,7 +18,7 @@ from guestwire import cli
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.report import bug, document
-from guestwire.tests.harness import HERE, MINI, TINY, Done, run, temporary
+from guestwire.tests.harness import CONFORM, HERE, MINI, TINY, Done, run, temporary
 
 
 @pytest.fixture(autouse=True)
@@ -201,6 +201,30 @@ def test_output_that_cannot_be_written(words: list[str]) -> None:
     assert done.returncode == 4
     assert len(done.stderr.splitlines()) == 1
     assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "status"), [(">&-", 2), ("2>&-", 3), ("<&-", 3)])
+def test_closed_descriptors(closed: str, status: int, tmp_path: Path) -> None:
+    """Without a place to tell the verdict there is none; the others are not missed."""
+    words = (f"exec:{TINY}", "--transport=unix", "--case=PING", f"--report-dir={tmp_path}/r")
+    with temporary() as folder:
+        done = run(folder, "sh", "-c", f'exec "$@" {closed}', "sh", *CONFORM, "run", *words, judging=False)
+    assert done.status == status, done
+    assert (
+        done.stderr.splitlines()
+        == ["conform: standard output is closed: let it go to a file, to /dev/null say"][: status == 2]
+    )
+
+
+def test_locale_without_a_name_for_every_letter() -> None:
+    """Our own files are UTF-8 wherever they are read."""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with temporary() as folder:
+        words = (f"exec:{TINY}", "--transport=unix", "--case=PING", f"--report-dir={folder.parent}/r")
+        done = subprocess.run(
+            [*CONFORM, "run", *words], env={**environment, "TMPDIR": str(folder)}, capture_output=True, timeout=100
+        )
+    assert (done.returncode, done.stderr) == (3, b"")
 
 
 def test_names_that_cannot_be_printed(tmp_path: Path) -> None:
