@@ -57,6 +57,7 @@ class Witness(special.SpecialFiles):
         super().__init__()
         self._agents: dict[int, Started] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="witness-", dir=folder))
+        self._folder.chmod(0o755)  # unprivileged agents must get through
         self._mounts: list[AnyPath] = []
         self._adopted: set[int] = set()
         self._known: set[str] = (
@@ -69,7 +70,6 @@ class Witness(special.SpecialFiles):
         """A new empty directory, mode 0755, gone when the session ends or drop() is called."""
         path = tempfile.mkdtemp(dir=self._folder)
         self._known.add(os.path.basename(path))
-        self._folder.chmod(0o755)  # unprivileged agents must get through
         os.chmod(path, 0o755)
         return path
 

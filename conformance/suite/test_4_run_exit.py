@@ -136,7 +136,7 @@ def test_output_that_stood_in_every_buffer_when_its_writer_died(host: Host) -> N
     """The host reads nothing until the command is dead: a pipe that is full by then comes whole."""
     counter, pid = f"{host.scratch}/counter", f"{host.scratch}/pid"
     conversation = begin(host, f"echo $$ >'{pid}'; {counted_lines(800, counter)}")
-    blocked(host, counter)
+    blocked(host, counter, quiet=0.5)
     shell = pid_in(host, pid)
     host.witness.signal(shell, 9)
     expect_dead(host, [shell], time.monotonic(), PROMPT)
