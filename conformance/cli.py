@@ -67,9 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     _replace_what_cannot_be_printed()
     try:
-        with _ended_in_order():
+        with _ended_in_order() as came:
             options = _arguments(words).parse_args(words)
             status: int = options.main(options)
+        if came and status != Exit.INTERRUPTED:  # it was swallowed: in a callback of the garbage collector, say
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except UsageError as error:
         print(f"conform: {safe.cut(safe.line('; '.join(str(error).splitlines())), LONGEST)}", file=sys.stderr)
@@ -91,23 +93,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """SIGTERM and SIGHUP are taken like Ctrl-C, unless they are ignored."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+def _ended_in_order() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP are taken like Ctrl-C, unless they are ignored. Value: the signals that came."""
+    came: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     taken = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
     if threading.current_thread() is not threading.main_thread():
         taken = {}
     for number in taken:
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
     try:
-        yield
+        yield came
     finally:
         for number, handler in taken.items():
             signal.signal(number, handler)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _fill_standard_descriptors() -> None:

@@ -17,6 +17,7 @@ from guestwire.drive import connectable
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.judge.verdict import Exit
+from guestwire.report import safe
 from guestwire.stateful import steps
 from guestwire.stateful.arena import arena
 from guestwire.stateful.player import Finding, TooSlow, play
@@ -42,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="S", help="what is drawn depends on it alone (default: a new one, printed)"
     )
-    parser.add_argument("--save", type=Path, default=Path("guestwire-report/evidence/stateful"), metavar="FOLDER",
+    parser.add_argument("--save", type=Path, default=Path("guestwire-stateful"), metavar="FOLDER",
                         help="where a failure is kept as a case (default: %(default)s)")  # fmt: skip
     parser.add_argument(
         "--oracle",
@@ -110,14 +111,17 @@ def _report(found: Search, options: argparse.Namespace, seed: int) -> None:
     kept, finding, repeated = smallest(found)
     text = kept.text()
     name = f"{kept.checks[0].lower().replace('/', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.toml"
-    options.save.mkdir(parents=True, exist_ok=True)
-    (options.save / name).write_text(text, encoding="utf-8")
+    try:
+        options.save.mkdir(parents=True, exist_ok=True)
+        (options.save / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        print(f"the steps cannot be kept in {safe.line(str(options.save))}: {error.strerror}", file=sys.stderr)
     how = "shrunk" if repeated else "not seen again on fresh agents, not shrunk"
     print(f"FAIL {finding.check} in example {len(found.earlier)}, {how}:")
     for number, step in enumerate(kept.steps, 1):
         print(f"  {number:2} {step}")
-    print(f"  expected: {finding.expected}")
-    print(f"    actual: {finding.actual}")
+    print(f"  expected: {safe.line(finding.expected)}")
+    print(f"    actual: {safe.line(finding.actual)}")
     agent = shlex.quote(options.agent)
     print(f"    repeat: conform stateful {agent} --replay {shlex.quote(str(options.save / name))}")
     print(f"        or: conform stateful {agent} --examples {options.examples} --steps {options.steps} --seed {seed}")
@@ -136,7 +140,7 @@ def _replay(agent: Connectable, files: list[Path]) -> Exit:
                 raise UsageError(f"{file}: not decided: {error}; the machine is too slow") from None
             except Finding as finding:
                 failed += 1
-                print(f"FAIL {finding.check}: {file}")
-                print(f"  expected: {finding.expected}\n    actual: {finding.actual}")
+                print(f"FAIL {finding.check}: {safe.line(str(file))}")
+                print(f"  expected: {safe.line(finding.expected)}\n    actual: {safe.line(finding.actual)}")
     print(f"{len(recordings) - failed} passed, {failed} failed, 0 skipped")
     return Exit.RED if failed else Exit.GREEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from guestwire import cli
 from guestwire.tests.harness import CONFORM, MINI, ORACLE, TINY, left_behind, start, temporary
 
 WAITING = ("--agent", f"exec:{TINY}", "-k=slow")
@@ -76,6 +78,23 @@ def test_interrupt_of_the_command(number: signal.Signals, command: str) -> None:
         assert "Traceback" not in printed
         assert not re.search("verdict|passed", printed)
         assert left_behind(folder) == []
+
+
+def test_interrupt_that_is_swallowed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a callback of the garbage collector, say, where no exception gets out: the run ends as interrupted all the same."""
+
+    def swallow(_: object) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return 0
+
+    monkeypatch.setattr("guestwire.commands.list.main", swallow)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert cli.main(["list"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "interrupted: nothing was judged\n"
 
 
 def test_termination_in_the_background() -> None:

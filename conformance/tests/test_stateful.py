@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 
 from guestwire import cli
+from guestwire.commands import stateful
+from guestwire.judge.outcome import Violation
 from guestwire.mutants import build
 from guestwire.stateful import machine, search
 from guestwire.stateful.model import World
-from guestwire.stateful.player import TooSlow
-from guestwire.stateful.steps import Step
+from guestwire.stateful.player import Finding, TooSlow
+from guestwire.stateful.steps import Recording, Step
 from guestwire.tests.harness import CONFORM, HERE, ORACLE, run, temporary
 
 CASES = HERE.parent / "cases/stateful"
@@ -48,6 +51,23 @@ def test_a_planted_bug(tmp_path: Path) -> None:
         assert any(done.status == 1 and "0 passed, 1 failed" in done.stdout for done in again)
         right = run(folder, *CONFORM, "stateful", oracle, "--replay", str(file))
         assert (right.status, right.stdout) == (0, "1 passed, 0 failed, 0 skipped\n")
+
+
+def test_a_finding_that_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told and red all the same."""
+    recording = Recording("why", ["PING"], [Step("open", 1, ask="ping")])
+    finding = Finding(Violation("a", "b\x1b[2J"), "PING", "agent")
+    monkeypatch.setattr(stateful, "smallest", lambda _: (recording, finding, True))
+    found = search.Search(arena=None, wanted=1, earlier=[[]])  # type: ignore[arg-type]
+    options = argparse.Namespace(agent="exec:a", examples=1, steps=1, save=tmp_path / "file/below")
+    (tmp_path / "file").touch()
+    stateful._report(found, options, 1)
+    told = capsys.readouterr()
+    assert "cannot be kept" in told.err
+    assert "FAIL PING in example 1, shrunk" in told.out
+    assert "\x1b" not in told.out
 
 
 def test_green() -> None:
