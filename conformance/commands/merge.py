@@ -81,6 +81,8 @@ def main(options: argparse.Namespace) -> int:
     if wrong:
         raise UsageError(f"these reports make none together: it {wrong}")
     target = Path(options.report_dir)
+    if any(target.resolve() == path.resolve().parent for path in options.reports):
+        raise UsageError(f"{target} holds one of these reports, which would be replaced: choose another --report-dir")
     reserved = folder.reserve(target)
     folder.claim(target)
     for path, report in zip(options.reports, reports, strict=True):

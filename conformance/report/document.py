@@ -17,6 +17,7 @@ from typing import Any
 
 import fastjsonschema
 
+from guestwire import __version__
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.ledger import checks
 from guestwire.judge.outcome import CaseResult
@@ -147,7 +148,36 @@ def _too_good(document: Document) -> str:
             return f"has the verdict {verdict!r}, and the failed case {case['id']} of {case['agent']}"
     if verdict == "green" and (document["run"]["filtered"] or "COULD-NOT-RUN" in document["footer"]["outcomes"]):
         return "has the verdict 'green', and cases that did not run"
+    unproved = _unproved(document) if verdict == "green" else ""
+    return f"has the verdict 'green', and no case that proves {unproved}" if unproved else ""
+
+
+def _unproved(document: Document) -> str:
+    """A check that a green run would have proved, "" for none. Of a report of another harness it can only be said that it has
+    cases."""
+    if document["versions"]["harness"] != __version__:
+        return "" if document["cases"] else "anything"
+    touched: dict[str, set[str]] = {}
+    for case in document["cases"]:
+        touched.setdefault(case["agent"], set()).update(case["checks"], case["broken"])
+    anywhere = set().union(*touched.values())
+    for check in checks().values():
+        if check.pending or not _gated(check.id, document["run"]["strict"]):
+            continue
+        if check.clause.startswith("HOST-"):
+            if check.id not in anywhere:
+                return check.id
+            continue
+        for agent in document["agents"]:
+            exempt = agent.get("sanitized") and "native-memory" in check.tags
+            if not exempt and check.id not in touched.get(agent["label"], ()):
+                return f"{check.id} of {agent['label']}"
     return ""
+
+
+def _no_number(name: str) -> None:
+    """Infinity and NaN are no JSON. Raises ValueError."""
+    raise ValueError(name)
 
 
 def load(path: Path) -> Document:
@@ -158,7 +188,7 @@ def load(path: Path) -> Document:
         reason = error.strerror if isinstance(error, OSError) else "no text"
         raise UsageError(f"{path} cannot be read: {reason}") from None
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         begun = text.lstrip()[:80].replace(" ", "").replace("\n", "").startswith(f'{{"format":"{FORMAT}"')
         what = "ends before its footer: the file was cut short or damaged" if begun else "is no guestwire report"

@@ -67,6 +67,15 @@ def test_all_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document.load(tmp_path / "whole/report.json")["footer"]["verdict"] == "green"
 
 
+def test_into_the_folder_of_a_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its report and evidence would be gone."""
+    paths = shards(tmp_path, 2)
+    before = [Path(path).read_text() for path in paths]
+    assert cli.main(["merge", *paths, "--report-dir", str(Path(paths[0]).parent)]) == Exit.USAGE
+    assert "holds one of these reports" in capsys.readouterr().err
+    assert [Path(path).read_text() for path in paths] == before
+
+
 def test_a_failure_in_one_shard(tmp_path: Path) -> None:
     def fail(index: int, report: dict[str, Any]) -> None:
         if index == 1:

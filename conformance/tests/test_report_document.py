@@ -13,11 +13,12 @@ import pytest
 
 from guestwire import cli
 from guestwire.drive.connectable import UsageError
+from guestwire.judge.ledger import checks
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit
 from guestwire.report import document, folder
 from guestwire.tests.harness import CONFORM, MINI, TINY, left_behind, run, temporary
-from guestwire.tests.reports import report
+from guestwire.tests.reports import head, report
 
 
 def written(tmp_path: Path, made: Any) -> Path:
@@ -124,6 +125,38 @@ def test_green_that_cannot_be(change: Callable[[Any], None], says: str, tmp_path
     made["footer"] |= {"digest": document.digest(made["cases"]), "verdict": "green", "exit": 0}
     made["footer"]["outcomes"] = {name: outcomes.count(name) for name in set(outcomes)}
     with pytest.raises(UsageError, match=says):
+        document.load(written(tmp_path, made))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda _: None, ""),
+        (lambda made: made["cases"].clear(), "no case that proves FRAME-TYPES/json of agent"),
+        (lambda made: made["cases"].pop(7), "no case that proves"),
+        (
+            lambda made: made["agents"].append(made["agents"][0] | {"label": "b"}),
+            "no case that proves FRAME-TYPES/json of b",
+        ),
+        (lambda made: made["versions"].update(harness="9"), ""),
+        (lambda made: made["versions"].update(harness="9") or made["cases"].clear(), "no case that proves anything"),
+    ],
+)
+def test_green_needs_every_check(spoil: Callable[[Any], None], says: str) -> None:
+    cases = [CaseResult(name, "agent", "unix", [name]) for name in checks()]
+    made = document.compose(head(("agent",)), cases, Exit.GREEN)
+    spoil(made)
+    made["footer"] |= {"digest": document.digest(made["cases"]), "cases": len(made["cases"])}
+    made["footer"]["outcomes"] = {"PASS": len(made["cases"])} if made["cases"] else {}
+    assert says in document.fault(made)
+    assert bool(says) == bool(document.fault(made))
+
+
+def test_a_number_that_is_none(tmp_path: Path) -> None:
+    made = report()
+    made["cases"][0]["seconds"] = float("nan")
+    made["footer"]["digest"] = document.digest(made["cases"])
+    with pytest.raises(UsageError, match="damaged"):
         document.load(written(tmp_path, made))
 
 
