@@ -21,6 +21,7 @@ from guestwire.report import about, safe
 
 NARROW = 90  # columns of a terminal from which on the matrix has its full width
 SHOWN = 40  # failures printed in full; the rest is counted
+FEW = 10  # cases of one agent that could not run for one reason; more are counted
 LONGEST = 1_000  # characters of what was expected or came
 BAD, ODD, GOOD, DIM = "bold red", "yellow", "bold green", "dim"
 
@@ -87,9 +88,20 @@ def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str) -> It
         yield f"HARNESS BUG {error}", BAD
     for error in verdict.settled.errors:
         yield f"EXPECTATION {error}", BAD
-    for case in verdict.could_not_run:
-        yield f"COULD-NOT-RUN {case.id} [{case.agent}]: {case.actual}", ODD
+    yield from _could_not_run(verdict)
     yield from _not_applicable(verdict)
+
+
+def _could_not_run(verdict: RunVerdict) -> Iterator[Line]:
+    """One line each, or for each agent and reason where there are many: --max-time leaves hundreds."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for case in verdict.could_not_run:
+        reasons.setdefault((case.agent, case.actual), []).append(case.id)
+    for (agent, reason), found in reasons.items():
+        if len(found) > FEW:
+            yield f"COULD-NOT-RUN {len(found)} cases [{agent}]: {reason}: {', '.join(found[:3])}, ...", ODD
+        else:
+            yield from ((f"COULD-NOT-RUN {name} [{agent}]: {reason}", ODD) for name in found)
 
 
 def _unfounded(verdict: RunVerdict) -> Iterator[Line]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.verdict import judge
 from guestwire.report import about, live, terminal
 from guestwire.tests.harness import CONFORM, TINY, left_behind, run, temporary
@@ -159,3 +160,20 @@ def test_the_command_that_repeats_a_case(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr("sys.argv", [typed, "run"])
         monkeypatch.setenv("PATH", path)
         assert about.program() == told
+
+
+@pytest.mark.parametrize(("count", "lines"), [(terminal.FEW, terminal.FEW), (terminal.FEW + 1, 1), (500, 1)])
+def test_many_cases_that_could_not_run(count: int, lines: int) -> None:
+    """Are told in one line for each reason: the verdict is not to be looked for behind hundreds."""
+    made = [
+        CaseResult(f"PING:{n}", "agent", "unix", ["PING"], Outcome.COULD_NOT_RUN, actual="over") for n in range(count)
+    ]
+    verdict = judge(made, [("agent", "unix")], set(), filtered=False, strict=False, expected=count, errors=[])
+    target = Console(file=io.StringIO(), width=120, soft_wrap=True)
+    terminal.show(verdict, {"agent": "exec:agent"}, target)
+    assert isinstance(target.file, io.StringIO)
+    told = [line for line in target.file.getvalue().splitlines() if line.startswith("COULD-NOT-RUN ")]
+    assert len(told) == lines
+    assert lines > 1 or told == [
+        f"COULD-NOT-RUN {count} cases [agent]: over: PING:0@unix, PING:1@unix, PING:2@unix, ..."
+    ]
