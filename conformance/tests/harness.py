@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from guestwire import cli
 
 HERE = Path(__file__).resolve().parent
 TINY = HERE / "agents/tiny.py"
@@ -91,6 +97,38 @@ def oracle(path: Path, *options: str) -> Iterator[None]:
             yield
         finally:
             process.kill()
+
+
+def expect_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong command line: one line on stderr, exit 2."""
+    try:
+        status = cli.main(words)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    told = capsys.readouterr()
+    assert (status, told.out, len(told.err.splitlines())) == (2, "", 1)
+    assert says in told.err
+
+
+@contextlib.contextmanager
+def served(path: Path, serve: Callable[[socket.socket], None]) -> Iterator[None]:
+    """A Unix socket at `path`; each connection is served in a thread."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def left_behind(folder: Path, grace: float = 5.0) -> list[str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guestwire import cli
-from guestwire.tests.harness import CONFORM, HERE, MINI, ORACLE, TINY, Done, run, temporary
+from guestwire.tests.harness import CONFORM, HERE, MINI, ORACLE, TINY, Done, expect_refused, run, temporary
 
 README = HERE / "__init__.py"  # a file that is not executable
 FILTERED = ("--clause=PING", "--transport=unix", "--jobs=1")
@@ -61,15 +60,7 @@ def mini(folder: Path, agent: str, *options: str) -> Done:
 )
 def test_wrong_command_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line on stderr, exit 2."""
-    try:
-        status = cli.main(arguments)
-    except SystemExit as end:
-        status = int(end.code or 0)
-    told = capsys.readouterr()
-    assert status == 2
-    assert told.out == ""
-    assert len(told.err.splitlines()) == 1
-    assert says in told.err
+    expect_refused(arguments, says, capsys)
 
 
 @pytest.mark.parametrize(

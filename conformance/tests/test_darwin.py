@@ -7,14 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from guestwire.judge.verdict import Exit
-from guestwire.tests.harness import ORACLE, Done, oracle, run, temporary
+from guestwire.tests.harness import ORACLE, Done, oracle, run, served, temporary
 from guestwire.tests.test_tcp import behind_tcp, serve_one
 
 DARWIN = (sys.executable, str(Path(__file__).with_name("darwin.py")))
@@ -45,22 +44,8 @@ def hybrid(guest: Path, path: Path) -> Iterator[None]:
         host.sendall(b"OK 1\n")
         serve_one(host, guest)
 
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    with served(path, serve):
+        yield
 
 
 @contextlib.contextmanager

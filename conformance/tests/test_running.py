@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guestwire.tests.harness import CONFORM, oracle, run, temporary
+from guestwire.tests.harness import CONFORM, oracle, run, served, temporary
 
 
 def copy(source: socket.socket, target: socket.socket) -> None:
@@ -40,22 +40,8 @@ def serve_one(host: socket.socket, guest: Path, port: int) -> None:
 @contextlib.contextmanager
 def proxy(path: Path, guest: Path, port: int) -> Iterator[None]:
     """A hybrid socket at `path` that leads to the agent behind the socket `guest`."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=serve_one, args=(listener.accept()[0], guest, port), daemon=True).start()
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    with served(path, lambda host: serve_one(host, guest, port)):
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from guestwire.stateful import machine, search
 from guestwire.stateful.model import World
 from guestwire.stateful.player import Finding, TooSlow
 from guestwire.stateful.steps import Recording, Step
-from guestwire.tests.harness import CONFORM, HERE, ORACLE, run, temporary
+from guestwire.tests.harness import CONFORM, HERE, ORACLE, expect_refused, run, temporary
 
 CASES = HERE.parent / "cases/stateful"
 ONE_NAME = (  # two uploads into one directory get into each other's way, but only while both are under way
@@ -159,15 +159,7 @@ def test_a_slow_machine_is_never_green(
 )
 def test_wrong_command_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line on stderr, exit 2."""
-    try:
-        status = cli.main(["stateful", *arguments])
-    except SystemExit as end:
-        status = int(end.code or 0)
-    told = capsys.readouterr()
-    assert status == 2
-    assert told.out == ""
-    assert len(told.err.splitlines()) == 1
-    assert says in told.err
+    expect_refused(["stateful", *arguments], says, capsys)
 
 
 @pytest.mark.parametrize(
