@@ -29,7 +29,9 @@ SUITE = Path(__file__).resolve().parent.parent / "suite"
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("agents", nargs="+", metavar="AGENT", help=connectable.FORMS)
     add_selection(parser)
-    parser.add_argument("--last-failed", action="store_true", help="only the cases that did not pass in the last run")
+    parser.add_argument(
+        "--last-failed", action="store_true", help="only the cases that failed in the last run, or that it ended before"
+    )
     parser.add_argument("--fail-fast", action="store_true", help="run nothing more once a case has failed")
     parser.add_argument("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
     parser.add_argument("--shuffle", type=int, metavar="SEED", help="run the cases in an order that SEED gives")

@@ -13,7 +13,7 @@ import pytest
 
 from guestwire.drive.connectable import UsageError
 from guestwire.judge.ledger import clauses
-from guestwire.judge.outcome import CaseResult
+from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.report import document
 
 RESULT = pytest.StashKey[CaseResult]()  # of an item
@@ -21,6 +21,7 @@ FAILED = pytest.StashKey[set[tuple[str, str]]]()  # (agent, id) that --only-fail
 _SHARD = pytest.StashKey[tuple[int, int]]()
 FOLDER = pytest.StashKey[str]()  # of the run, shared by its workers
 _END = pytest.StashKey[float]()  # of --max-time, by time.time()
+NOT_RUN = "not run: "  # begins the reason of a case that the run ended before
 STOP = "stop"  # a file of this name in the run's folder: --fail-fast has seen a failure
 
 
@@ -69,7 +70,8 @@ def _failed(path: Path) -> set[tuple[str, str]]:
         results = document.results(document.load(path))
     except UsageError as error:
         raise UsageError(f"no last run to take the failures from: {error}") from None
-    failed = {(case.agent, case.id) for case in results if case.failed}
+    unrun = {id(case) for case in results if case.outcome == Outcome.COULD_NOT_RUN and case.actual.startswith(NOT_RUN)}
+    failed = {(case.agent, case.id) for case in results if case.failed or id(case) in unrun}
     if not failed:
         raise UsageError(f"nothing failed in the last run ({path})")
     return failed
@@ -144,9 +146,9 @@ def spread(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]
 def stopped(config: pytest.Config) -> str:
     """Why no more cases run, "" while they do."""
     if _END in config.stash and time.time() > config.stash[_END]:
-        return f"not run: --max-time {config.getoption('max_time'):g} is over"
+        return f"{NOT_RUN}--max-time {config.getoption('max_time'):g} is over"
     if config.getoption("fail_fast") and _stop_file(config).exists():
-        return "not run: --fail-fast, and a case has failed"
+        return f"{NOT_RUN}--fail-fast, and a case has failed"
     return ""
 
 

@@ -99,6 +99,10 @@ def test_fail_fast(folder: Path) -> None:
         "PING:3@unix": "COULD-NOT-RUN",
         "JSON-DUP/plain@unix": "COULD-NOT-RUN",
     }
+    last = folder.parent / "last.json"
+    last.write_text((folder.with_suffix(".report") / "report.json").read_text())
+    again = run(folder, *MINI, "--agent", f"exec:{TINY}", "--transport=unix", f"--only-failed={last}")
+    assert set(again.cases) == {"PING:2@unix", "PING:3@unix", "JSON-DUP/plain@unix"}
 
 
 def test_max_time(folder: Path) -> None:
