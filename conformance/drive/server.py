@@ -16,7 +16,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.platform import ON_LINUX, lacking
@@ -171,6 +171,8 @@ class OneShots(Agent):
 class Remote(Agent):
     """An agent that runs already. Behind a Unix socket its pid is known (SO_PEERCRED of whoever listens)."""
 
+    reached: ClassVar[set[str]] = set()  # by this process: who accepts no more has crashed or hangs
+
     def __init__(self, connectable: Connectable) -> None:
         self._to = connectable
         with self.connect() as sock:
@@ -180,9 +182,14 @@ class Remote(Agent):
 
     def connect(self) -> socket.socket:
         try:
-            return self._dial()
+            made = self._dial()
         except OSError as error:
-            raise CouldNotRun(f"no connection to {self._to.text}: {error}; is the agent running?") from None
+            if self._to.text not in self.reached:
+                raise CouldNotRun(f"no connection to {self._to.text}: {error}; is the agent running?") from None
+            kind = DeadlineExceeded if isinstance(error, TimeoutError) else Crash
+            raise kind("the agent still accepts connections", str(error)) from None
+        self.reached.add(self._to.text)
+        return made
 
     def _dial(self) -> socket.socket:
         if self._to.kind == "tcp":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from guestwire.tests.harness import CONFORM, oracle, run, served, temporary
+from guestwire.tests.harness import CONFORM, MINI, TINY, oracle, run, served, temporary
 
 
 def copy(source: socket.socket, target: socket.socket) -> None:
@@ -92,6 +94,22 @@ def test_hybrid_at_the_wrong_port(guest: Path) -> None:
             done = run(folder, *CONFORM, "run", f"hybrid:{front}:1025", "--clause=PING")
     assert (done.status, len(done.stderr.strip().splitlines())) == (2, 1)
     assert "CONNECT 1025" in done.stderr
+
+
+def test_agent_that_dies() -> None:
+    """It was there when the run began: whatever comes after its death is a crash, not a case that could not run."""
+    with temporary() as folder:
+        path = folder.parent / "agent.sock"
+        with subprocess.Popen([TINY, "--die", "6", "--listen", f"unix:{path}"]) as agent:
+            while not path.exists():
+                assert agent.poll() is None
+                time.sleep(0.01)
+            done = run(folder, *MINI, f"--agent=unix:{path}", "-k=not slow")
+    assert done.status == 1
+    outcomes = [outcome for outcome, _, _ in done.cases.values()]
+    assert "COULD-NOT-RUN" not in outcomes
+    assert outcomes.count("CRASH") >= 2
+    assert done.cases["JSON-DUP/plain@unix"][0] == "CRASH"
 
 
 def test_nobody_listens() -> None:
