@@ -112,6 +112,8 @@ class Connectable:
 def _number(text: str, what: str, whole: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f"{whole!r}: {what} is not a number; accepted: {FORMS}")
+    if len(text) > 10 or int(text) >= 1 << 32:
+        raise UsageError(f"{whole!r}: no {what} has the number {text}; accepted: 0 to {(1 << 32) - 1}")
     return int(text)
 
 

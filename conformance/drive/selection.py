@@ -60,7 +60,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     index, slash, count = text.partition("/")
     if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
         raise UsageError(f"--shard {text}: I/N is accepted, 1/4 say")
-    if not 1 <= int(index) <= int(count):
+    if max(len(index), len(count)) > 9 or not 1 <= int(index) <= int(count):
         raise UsageError(f"--shard {text}: I is one of 1 to N")
     return int(index), int(count)
 

@@ -48,6 +48,8 @@ def mini(folder: Path, agent: str, *options: str) -> Done:
         (["run", "vsock:3"], "no port"),
         (["run", "vsock:three:1024"], "CID is not a number"),
         (["run", "vsock:3:-1"], "port is not a number"),
+        (["run", "vsock:4294967296:1"], "no CID has the number 4294967296"),
+        (["run", "hybrid:/a:4294967296"], "no port has the number 4294967296"),
         (["run", "hybrid:/run/vm.sock"], "no port"),
         (["run", "hybrid:/run/vm.sock:x"], "port is not a number"),
         (["run", "hybrid::1024"], "no port"),
