@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,44 @@ def test_by_status_each_stage_is_one_test() -> None:
     assert stages("--by-status", "a=true") == (0, "1 passed, 0 failed, 0 skipped")
 
 
-@pytest.mark.parametrize("arguments", [(), ("a",), ("=true",), ("a=",)])
+def test_together_all_run_at_once(tmp_path: Path) -> None:
+    """The first waits for the second; each is shown in its turn."""
+    first = f"first=while ! test -e {tmp_path}/there; do sleep 0.02; done; echo 1 passed, 0 failed, 0 skipped"
+    second = f"second=touch {tmp_path}/there; echo 2 passed, 1 failed, 0 skipped"
+    done = subprocess.run(
+        [sys.executable, STAGES, "--together", first, second], capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[-1]) == (1, "3 passed, 1 failed, 0 skipped")
+    assert lines[:5] == [
+        "--- first", "1 passed, 0 failed, 0 skipped", "--- second", "2 passed, 1 failed, 0 skipped", "---",
+    ]  # fmt: skip
+
+
+def test_together_by_status() -> None:
+    assert stages("--together", "--by-status", "a=true", "b=exit 3", "c=true") == (1, "2 passed, 1 failed, 0 skipped")
+
+
+@pytest.mark.parametrize("arguments", [(), ("a",), ("=true",), ("a=",), ("--together",)])
 def test_bad_command_line(arguments: tuple[str, ...]) -> None:
     assert stages(*arguments) == (2, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_stops_all_that_run_together(number: signal.Signals, tmp_path: Path) -> None:
+    stage = f"echo $$ >{tmp_path}/$0.new; mv {tmp_path}/$0.new {tmp_path}/$0; exec sleep 60"
+    words = [f"{name}=exec sh -c '{stage}' {name}" for name in "abc"]
+    command = [*HEEDING, sys.executable, str(STAGES), "--together", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        end = time.monotonic() + 60
+        while not all((tmp_path / name).exists() for name in "abc"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 130
+    for name in "abc":
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / name).read_text()), 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
