@@ -43,6 +43,7 @@ from guestwire.judge.outcome import (
 )
 from guestwire.judge.outline import of_case
 from guestwire.judge.verdict import Exit
+from guestwire.report import carried
 
 HOST_FUNCTIONS = "host functions"
 MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, before it is cut off
@@ -299,7 +300,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if reason:
         result.outcome, result.expected, result.actual = Outcome.COULD_NOT_RUN.value, "the case to run", reason
         report = pytest.TestReport(item.nodeid, item.location, {}, "skipped", ("", 0, reason), "call")
-        setattr(report, "guestwire", result.to_json() | {"started": started})  # noqa: B010
+        carried.load(report, result.to_json() | {"started": started})
         item.ihook.pytest_runtest_logreport(report=report)
         return True
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
@@ -313,7 +314,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if HOST in item.stash:
         del item.stash[HOST]  # with its transcript: items live as long as the session
     report = next((report for report in reports if not report.passed), reports[min(1, len(reports) - 1)])
-    setattr(report, "guestwire", result.to_json() | {"started": started, "said": said})  # noqa: B010
+    carried.load(report, result.to_json() | {"started": started, "said": said})
     item.ihook.pytest_runtest_logreport(report=report)
     return True
 

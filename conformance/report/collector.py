@@ -21,7 +21,7 @@ from guestwire.judge import alike, expect
 from guestwire.judge.alike import Said
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
-from guestwire.report import about, document, folder, github, live, terminal
+from guestwire.report import about, carried, document, folder, github, live, terminal
 
 
 class Collector:
@@ -94,7 +94,7 @@ class Collector:
         self._errors["internal"] = live.internal(excinfo)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        fields = getattr(report, "guestwire", None)
+        fields = carried.unload(report)
         if fields is not None:
             result = CaseResult.from_json(fields)
             self._results.append(result)

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from guestwire.judge.outcome import CaseResult
-from guestwire.report import bug
+from guestwire.report import bug, carried
 
 PLAIN_EVERY = 15.0  # seconds between lines where nothing can be overwritten
 PLAIN_WIDTH = 120
@@ -89,7 +89,7 @@ class Live:
         self._collected(len(ids))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        fields = getattr(report, "guestwire", None)
+        fields = carried.unload(report)
         if fields is None:
             return
         self._done += 1

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.verdict import judge
-from guestwire.report import about, live, terminal
+from guestwire.report import about, carried, live, terminal
 from guestwire.tests.harness import CONFORM, TINY, left_behind, run, temporary
 from guestwire.tests.reports import NASTY, cases
 
@@ -115,7 +115,7 @@ def test_long_runs_say_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None
     shown._collected(3)
     for case in cases(4)[:3]:
         report = pytest.TestReport("x", ("x", 0, "x"), {}, "passed", None, "call")
-        setattr(report, "guestwire", case.to_json())  # noqa: B010
+        carried.load(report, case.to_json())
         shown.pytest_runtest_logreport(report)
     assert isinstance(target.file, io.StringIO)
     assert target.file.getvalue().splitlines() == [
