@@ -32,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
     parser.add_argument(
-        "--jobs", type=positive, default=0, metavar="N", help="so many at once (default: 8 for each core)"
+        "--jobs", type=positive, default=0, metavar="N", help="so many at once (default: 10 for each core)"
     )
     parser.add_argument(
         "--catalogue", type=Path, default=load.CATALOGUE, metavar="DIR", help="other mutants than the own"
@@ -74,7 +74,7 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
     )
     started = time.monotonic()
     exempt = load.exempt()
-    jobs = options.jobs or 8 * (os.cpu_count() or 1)  # cases wait most of their time
+    jobs = options.jobs or 10 * (os.cpu_count() or 1)  # cases wait most of their time
     trials: list[Trial] = []
     cases: list[Known] = []
 

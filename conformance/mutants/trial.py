@@ -36,7 +36,7 @@ from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
 
 TRANSPORT = "unix"
 ALWAYS = "PING"  # the clause that every mutant meets
-ONE_IN = 3  # mutants, for each case of the sample that is about other clauses
+ONE_IN = 4  # mutants, for each case of the sample that is about other clauses
 OF_A_PATTERN = 3  # so many cases of a pattern that is to kill, unless all are run
 DEAR = ("start", "destructive")  # needs of cases that are not in the sample
 CROWDED = {  # nor are these, of some hundred conversations each
