@@ -182,6 +182,29 @@ size_t request_room(size_t length)
     return values * (sizeof(cJSON) + 2 * rounding + sizeof(char *)) + 3 * length + 4 * rounding;
 }
 
+/* Nothing of a refused request is left to be served by mistake. */
+static void forget_fields(struct request *request)
+{
+    const struct request refused = {.op = request->op,
+                                    .error = request->error,
+                                    .drain = request->drain,
+                                    .size = request->drain ? request->size : 0};
+
+    *request = refused;
+}
+
+static void read_fields(struct request *request, struct field object)
+{
+    if (!judge_version(request, object) || !read_op(request, object))
+        return;
+    if (request->op == REQUEST_RUN)
+        read_run(request, object);
+    else if (request->op == REQUEST_PUT_FILE)
+        read_put_file(request, object);
+    else if (request->op == REQUEST_GET_FILE)
+        read_path(request, object);
+}
+
 void request_parse(struct request *request, void *room, size_t size, const char *payload, size_t length)
 {
     struct field object = {.raw = {.start = payload, .length = length}};
@@ -195,12 +218,7 @@ void request_parse(struct request *request, void *room, size_t size, const char 
         wire_fail(&request->error, WIRE_INTERNAL, "no memory for the request", NULL);
         return;
     }
-    if (!judge_version(request, object) || !read_op(request, object))
-        return;
-    if (request->op == REQUEST_RUN)
-        read_run(request, object);
-    else if (request->op == REQUEST_PUT_FILE)
-        read_put_file(request, object);
-    else if (request->op == REQUEST_GET_FILE)
-        read_path(request, object);
+    read_fields(request, object);
+    if (request->error.code != WIRE_OK)
+        forget_fields(request);
 }

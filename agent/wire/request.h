@@ -41,8 +41,9 @@ size_t request_room(size_t length);
 /* Parse one control payload of `length` bytes (not looked at above LIMIT_CONTROL_PAYLOAD) into `room` of `size` bytes,
  * aligned as malloc() would; what is not needed of that is not touched. *request need not be initialised, and nothing
  * in it points into the payload. Never fails otherwise than through request->error (WIRE_INTERNAL: `size` is too small,
- * which request_room(length) never is). A ping, run or get_file with an error has op set and error set; an error before
- * the operation is known has op REQUEST_NONE. One thread at a time. */
+ * which request_room(length) never is), and then all else is zero but op and what PUT-DRAIN needs. A ping, run or
+ * get_file with an error has op set and error set; an error before the operation is known has op REQUEST_NONE. One
+ * thread at a time. */
 void request_parse(struct request *request, void *room, size_t size, const char *payload, size_t length);
 
 #endif
