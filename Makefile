@@ -24,11 +24,12 @@ export PYTHON CJSON_DIR
 
 include ci/setup.mk
 include agent/build.mk
+include fuzz/fuzz.mk
 include conformance/bench/bench.mk
 include conformance/examples/examples.mk
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile fuzz/fuzz.mk
 
 agent: $(AGENT_BINARY) ## build/smolvm-guest-agent; ARCH=aarch64|x86_64 for another machine: build/ARCH/
 
@@ -43,8 +44,8 @@ example: $(EXAMPLE) ## build/example/guest-agent-go, from conformance/examples/g
 conformance: $(AGENT) $(ORACLE) $(VENV) ## judge the agent and the oracle by the contract
 	$(Q).venv/bin/conform run --strict --alike --report-dir build/report/conformance exec:$(AGENT) '$(ORACLE_RUN)' $(CONFORM_ARGS)
 
-test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(BENCH_TOOLS) ## unit tests, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
-	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'harness-tests=$(MAKE) -s harness-tests' \
+test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
+	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'fuzz-replay=$(MAKE) -s fuzz-replay' 'harness-tests=$(MAKE) -s harness-tests' \
 		'footprint=.venv/bin/python -m guestwire.bench --check' \
 		'conformance=.venv/bin/conform run --strict --alike --report-dir build/report/test exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
 		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful' \

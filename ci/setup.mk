@@ -3,6 +3,7 @@ SYSTEM_PYTHON := .cache/packages.python
 SYSTEM_TEST := .cache/packages.test
 SYSTEM_LINT := .cache/packages.lint
 SYSTEM_EXAMPLE := .cache/packages.example
+SYSTEM_FUZZ := .cache/packages.fuzz
 SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE)
 LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(CJSON_DIR)/cJSON.c $(VENV)
 

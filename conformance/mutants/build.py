@@ -22,7 +22,7 @@ from guestwire.mutants.load import CatalogueError, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 ORACLE = ROOT / "oracle/agent.py"
 BUILD_NEEDS = ("Makefile", "VERSION", "pyproject.toml", "setup.py", "agent", "ci", "conformance/bench",
-               "conformance/examples/examples.mk")  # fmt: skip
+               "conformance/examples/examples.mk", "fuzz/fuzz.mk")  # fmt: skip
 BUILD_TIMEOUT = 300.0  # seconds; the first of a run compiles everything
 
 

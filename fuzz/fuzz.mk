@@ -1,0 +1,65 @@
+# Fuzz targets (fuzz/fuzz_*.c): linked to replay.c by gcc under ASan and UBSan, which `make test` runs over the committed corpus
+# and regressions; and to libFuzzer by clang.
+FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
+FUZZ_SHARED := encode tree
+FUZZ_REPLAYS := $(FUZZ_TARGETS:%=build/fuzz/replay/%)
+FUZZ_FLAGS := -Ifuzz
+
+build/obj/fuzz/%.o: fuzz/%.c build/obj/asan/flags | $(CJSON_DIR)/cJSON.c $(SYSTEM_TEST)
+	$(Q)echo '  CC    $< (fuzz)'
+	$(Q)mkdir -p $(@D)
+	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+
+build/fuzz/replay/%: build/obj/fuzz/%.o build/obj/fuzz/replay.o $(FUZZ_SHARED:%=build/obj/fuzz/%.o) build/obj/asan/agent.a
+	$(Q)echo '  LD    $@'
+	$(Q)mkdir -p $(@D)
+	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ -o $@
+
+-include $(wildcard build/obj/fuzz/*.d)
+
+# Knobs of a campaign.
+FUZZ_SECONDS ?= 60
+TARGETS ?= $(FUZZ_TARGETS)
+FUZZ_CC ?= clang
+FUZZ_CFLAGS := $(C_FLAGS) $(FUZZ_FLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link \
+	-fno-sanitize-recover=all
+FUZZ_OBJECTS := $(patsubst agent/%.c,build/obj/libfuzzer/%.o,$(filter-out agent/guest/main.c,$(AGENT_SOURCES))) \
+	$(FUZZ_SHARED:%=build/obj/libfuzzer/fuzz/%.o) build/obj/libfuzzer/cJSON.o
+
+build/obj/libfuzzer/fuzz/%.o: fuzz/%.c build/obj/libfuzzer/flags | $(CJSON_DIR)/cJSON.c $(SYSTEM_FUZZ)
+	$(Q)echo '  CC    $< (libfuzzer)'
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+
+$(eval $(call variant,libfuzzer,$(FUZZ_CC) $(FUZZ_CFLAGS),$(SYSTEM_FUZZ)))
+
+build/fuzz/%: build/obj/libfuzzer/fuzz/%.o $(FUZZ_OBJECTS)
+	$(Q)echo '  LD    $@'
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@
+
+-include $(wildcard build/obj/libfuzzer/*/*.d)
+
+fuzz-replay: $(FUZZ_REPLAYS) ## every corpus file and regression four times through its target, under ASan and UBSan
+	$(Q)$(PYTHON) ci/stages $(foreach target,$(FUZZ_TARGETS),'$(target)=timeout 300 build/fuzz/replay/$(target) \
+		$(wildcard fuzz/corpus/$(target) fuzz/regressions/$(target)) 2>build/fuzz/replay/$(target).log || \
+		{ tail -n 40 build/fuzz/replay/$(target).log; false; }')
+
+# A target that fails leaves its input below build/fuzz/findings/, named after it.
+fuzz: $(TARGETS:%=build/fuzz/%) ## libFuzzer: FUZZ_SECONDS=60 for each of TARGETS="fuzz_frame ..."
+	$(Q)mkdir -p build/fuzz/findings $(TARGETS:%=build/fuzz/corpus/%)
+	$(Q)$(PYTHON) ci/stages --by-status $(foreach target,$(TARGETS),'$(target)=build/fuzz/$(target) \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+		-artifact_prefix=build/fuzz/findings/$(target)- build/fuzz/corpus/$(target) $(wildcard fuzz/corpus/$(target))')
+
+seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing has found into fuzz/corpus/, minimised
+	$(Q)rm -rf build/fuzz/seeds build/fuzz/merged
+	$(Q).venv/bin/python fuzz/seeds.py build/fuzz/seeds
+	$(Q)for target in $(TARGETS); do \
+		mkdir -p build/fuzz/merged/$$target build/fuzz/corpus/$$target fuzz/corpus/$$target && \
+		build/fuzz/$$target -merge=1 build/fuzz/merged/$$target fuzz/corpus/$$target build/fuzz/seeds/$$target \
+			build/fuzz/corpus/$$target 2>build/fuzz/merged/$$target.log && \
+		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; done
+	$(Q)for target in $(TARGETS); do echo "$$target: $$(ls fuzz/corpus/$$target | wc -l) files"; done
+
+.PHONY: fuzz-replay fuzz seeds

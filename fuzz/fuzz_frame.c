@@ -1,0 +1,100 @@
+/* Property: a stream of frames decodes to the same frames, the same error at the same byte and the same rest however it
+ * is cut into pieces (FRAME-SEGMENT); an error is sticky and consumes nothing (FRAME-CAP); a whole frame's header
+ * encodes to the bytes that it came from; what the decoder asks for is never more than a frame may hold.
+ *
+ * Input: a stream; its last 8 bytes say how it is cut. */
+#include "fuzz.h"
+#include "wire/frame.h"
+
+/* What has come out of a stream so far, and of the frame in progress. */
+struct found {
+    size_t consumed;
+    uint64_t hash; /* of all events, those of a payload joined */
+    size_t start;  /* of the frame in progress */
+    uint32_t length;
+    bool failed, inside;
+};
+
+static void header_ready(const struct found *found, const struct frame_decoder *decoder, const uint8_t *stream)
+{
+    uint8_t header[LIMIT_FRAME_HEADER];
+
+    FUZZ_CHECK(decoder->header.length <= LIMIT_FRAME_PAYLOAD, "a header above the cap is an error");
+    frame_encode_header(header, decoder->header);
+    FUZZ_CHECK(memcmp(header, stream + found->start, sizeof header) == 0, "a header encodes to its own bytes");
+}
+
+static void frame_whole(struct found *found, const struct frame_decoder *decoder)
+{
+    FUZZ_CHECK(found->length == decoder->header.length, "a frame has as many bytes as its header says");
+    found->hash = fuzz_hash(found->hash, &decoder->header.type, 1);
+    found->start += LIMIT_FRAME_HEADER + found->length;
+    found->length = 0;
+}
+
+/* Feed one piece, which begins at found->consumed of the stream. */
+static void feed(struct found *found, struct frame_decoder *decoder, const uint8_t *stream, size_t size)
+{
+    uint8_t *piece = fuzz_copy(stream + found->consumed, size);
+    size_t done = 0;
+    enum frame_event event;
+    size_t consumed;
+
+    do {
+        event = frame_decode(decoder, piece + done, size - done, &consumed);
+        FUZZ_CHECK(consumed <= size - done, "no more is consumed than there is");
+        if (event == FRAME_HEADER_READY)
+            header_ready(found, decoder, stream);
+        if (event == FRAME_PAYLOAD) {
+            FUZZ_CHECK(consumed > 0, "a piece of payload is not empty");
+            found->hash = fuzz_hash(found->hash, piece + done, consumed);
+            found->length += (uint32_t)consumed;
+        }
+        if (event == FRAME_END)
+            frame_whole(found, decoder);
+        done += consumed;
+    } while (event != FRAME_MORE && event != FRAME_ERROR);
+    found->failed = event == FRAME_ERROR;
+    found->consumed += done;
+    FUZZ_CHECK(found->failed || done == size, "without an error all is consumed");
+    FUZZ_CHECK(frame_wants(decoder) <= LIMIT_FRAME_PAYLOAD, "what is wanted is within the cap");
+    FUZZ_CHECK(found->failed == (frame_wants(decoder) == 0), "more is wanted unless there was an error");
+    if (found->failed)
+        FUZZ_CHECK(frame_decode(decoder, piece, size, &consumed) == FRAME_ERROR && consumed == 0, "errors are sticky");
+    free(piece);
+}
+
+static struct found decode(const uint8_t *stream, size_t size, uint64_t cuts)
+{
+    struct frame_decoder decoder = {0};
+    struct found found = {.hash = FUZZ_HASH_START};
+
+    while (found.consumed < size && !found.failed) {
+        const size_t left = size - found.consumed;
+        size_t piece = left;
+
+        if (cuts != 0) {
+            cuts = cuts * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            piece = 1 + (size_t)(cuts >> 33) % (cuts >> 62 == 0 ? 1 : 16);
+        }
+        feed(&found, &decoder, stream, piece < left ? piece : left);
+    }
+    found.inside = frame_inside(&decoder);
+    return found;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint64_t cuts = 0;
+    struct found whole, pieces;
+    if (size >= sizeof cuts) {
+        size -= sizeof cuts;
+        memcpy(&cuts, data + size, sizeof cuts);
+    }
+    whole = decode(data, size, 0);
+    pieces = decode(data, size, cuts | 1);
+    FUZZ_CHECK(whole.hash == pieces.hash, "the same frames however a stream is cut");
+    FUZZ_CHECK(whole.failed == pieces.failed && whole.inside == pieces.inside, "the same end however a stream is cut");
+    FUZZ_CHECK(whole.consumed == pieces.consumed, "the same bytes consumed however a stream is cut");
+    return 0;
+}

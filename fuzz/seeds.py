@@ -1,0 +1,59 @@
+"""Write the conformance cases as inputs of the fuzz targets: `python fuzz/seeds.py FOLDER` fills FOLDER/TARGET/."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from guestwire.cases.load import all_cases
+
+MOST = 65_536  # bytes of a seed: what is longer only slows a target down
+HEADER = 5
+CUTS = bytes(range(8))  # how fuzz_frame cuts its stream
+REPLIES = [
+    bytes([kind, code]) + (1 << code).to_bytes(8, "big") + b'text \xff\xc3\xa9"\\\n'
+    for kind in range(4)
+    for code in range(16)
+]
+
+
+def streams() -> Iterator[bytes]:
+    """What the host sends in each conversation of the cases that are data."""
+    for case in all_cases().values():
+        for conversation in case.conversations:
+            yield b"".join(step.raw() for step in conversation.steps if step.kind == "send")
+
+
+def payloads(stream: bytes) -> Iterator[bytes]:
+    """The payloads of a stream's whole control frames."""
+    while len(stream) >= HEADER:
+        end = HEADER + int.from_bytes(stream[1:HEADER], "big")
+        if stream[0] == 1 and end <= len(stream):
+            yield stream[HEADER:end]
+        stream = stream[end:]
+
+
+def write(folder: Path, seed: bytes) -> None:
+    """Under the name that libFuzzer would give it."""
+    if len(seed) <= MOST:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("usage: python fuzz/seeds.py FOLDER")
+    folder = Path(sys.argv[1])
+    for stream in streams():
+        write(folder / "fuzz_frame", stream + CUTS)
+        for payload in payloads(stream):
+            write(folder / "fuzz_json", payload)
+            write(folder / "fuzz_request", payload)
+    for reply in REPLIES:
+        write(folder / "fuzz_reply", reply)
+
+
+if __name__ == "__main__":
+    main()
