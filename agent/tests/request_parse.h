@@ -69,6 +69,9 @@ static inline void refused(const char *json, enum request_op op, bool drain, enu
                  wire_code_name(code), words, json);
     if (request.op != op || request.drain != drain)
         fail_msg("op %d drain %d: %.80s", (int)request.op, (int)request.drain, json);
+    if (request.cmd != NULL || request.env != NULL || request.timeout_text != NULL || request.path != NULL ||
+        request.name != NULL || request.raw || request.mode != 0 || (request.size != 0 && !drain))
+        fail_msg("something of a refused request is left: %.80s", json);
     request_clear(&request);
 }
 

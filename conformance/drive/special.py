@@ -67,10 +67,12 @@ class SpecialFiles:
         except FileNotFoundError:
             pass
 
-    def end_exchanging(self) -> int:
-        """How many swaps there were."""
+    def exchanged(self) -> int:
+        """How many swaps there have been so far."""
+        return self._swaps
+
+    def end_exchanging(self) -> None:
         self._stop.set()
         if self._swapping is not None:
             self._swapping.join()
             self._swapping = None
-        return self._swaps
