@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from guestwire import protocol
+from guestwire.drive.process import is_busy
 from guestwire.judge.outcome import DeadlineExceeded, NotApplicable, Violation, expect, short
 
 CHUNKINGS = ("whole", "bytewise", "boundaries", "trailing", "drip")
@@ -24,7 +25,9 @@ PAUSE = 0.002  # seconds between pieces, where the kernel does not tell whether 
 APART = 12  # bytes of a stream sent byte by byte that come surely one by one: a header, and the next frame's first ones
 BYTE_BY_BYTE = 4096  # bytes; of longer streams the first and the last EDGE ones: what lies between is payload
 EDGE = 1024
-READ_WITHIN = 0.25  # seconds to wait for an agent to read a piece; one that will not read it yet is within its rights
+READ_WITHIN = (
+    0.25  # seconds to wait for an agent to take a piece in; one that will not read it yet is within its rights
+)
 KEPT = 256 << 20  # bytes of one response; a hostile agent must not fill the host's memory
 Frame = tuple[int, bytes]
 _control = functools.lru_cache(maxsize=8)(protocol.parse_control)  # an answer is looked at from several sides
@@ -94,10 +97,17 @@ class Answer:
 
 class Conversation:
     """One connection. `left()` gives the seconds the case has left. A request for an operation that the agent is declared to
-    lack is not sent: NotApplicable."""
+    lack is not sent: NotApplicable. `pid` is the agent's, where /proc shows it here."""
 
-    def __init__(self, sock: socket.socket, left: Callable[[], float], lacked: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        left: Callable[[], float],
+        lacked: frozenset[str] = frozenset(),
+        pid: int | None = None,
+    ) -> None:
         self.sock = sock
+        self._pid = pid
         self._left = left
         self._lacked = lacked
         self.settled = False  # read to its end, or given up on purpose
@@ -150,7 +160,8 @@ class Conversation:
             )
 
     def let_read(self) -> None:
-        """Wait until the agent has read what was sent, so that the next piece comes to it apart; not longer than READ_WITHIN."""
+        """Wait until the agent has read what was sent and sleeps again, so that the next piece comes to it apart; not longer than
+        READ_WITHIN."""
         if sys.platform != "linux" or self.sock.family != socket.AF_UNIX:
             time.sleep(PAUSE)
             return
@@ -158,6 +169,8 @@ class Conversation:
         with contextlib.suppress(OSError):  # the agent has closed
             while struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0] and time.monotonic() < end:
                 time.sleep(0.0001)
+        while self._pid is not None and is_busy(self._pid) and time.monotonic() < end:
+            time.sleep(0.0001)
 
     def send_frame(self, kind: int, payload: bytes = b"") -> None:
         """protocol.send_frame under the deadline."""

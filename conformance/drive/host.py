@@ -69,7 +69,9 @@ class Host:
     def connect(self) -> Conversation:
         """A new conversation. It must be read to its end or closed on purpose before the case ends."""
         sock = self.transcript.record(self.agent.connect(), agent=self._number)
-        conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations)
+        here = self.row.connectable.kind == "exec" and self.transport != "unix-ns"
+        pid = self.agent.pid if here else None
+        conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations, pid)
         self._conversations.append(conversation)
         return conversation
 

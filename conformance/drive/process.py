@@ -85,6 +85,17 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, int(ppid), int(pgid), int(sid), state, name)
 
 
+def is_busy(pid: int) -> bool:
+    """Whether one of its threads runs, could run or waits for a disk."""
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/stat", "rb", buffering=0) as file:
+                text = file.read(4096)
+                if text[text.rindex(b")") + 2 :][:1] in (b"R", b"D"):
+                    return True
+    return False
+
+
 def processes() -> Iterator[Process]:
     """All that /proc shows."""
     for entry in os.listdir("/proc"):
