@@ -1,4 +1,4 @@
-"""Which of the collected cases run, in which order, and when no more do."""
+"""Which agents on which transports, which of the collected cases run, in which order, and when no more do."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from guestwire.drive.connectable import UsageError
+from guestwire.drive import connectable
+from guestwire.drive.connectable import TRANSPORTS, Connectable, UsageError
 from guestwire.judge.ledger import clauses
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.report import document
 
+ROWS = pytest.StashKey[list[tuple[Connectable, str]]]()
 RESULT = pytest.StashKey[CaseResult]()  # of an item
 FAILED = pytest.StashKey[set[tuple[str, str]]]()  # (agent, id) that --only-failed names
 _SHARD = pytest.StashKey[tuple[int, int]]()
@@ -23,6 +25,25 @@ FOLDER = pytest.StashKey[str]()  # of the run, shared by its workers
 _END = pytest.StashKey[float]()  # of --max-time, by time.time()
 NOT_RUN = "not run: "  # begins the reason of a case that the run ended before
 STOP = "stop"  # a file of this name in the run's folder: --fail-fast has seen a failure
+
+
+def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
+    """Agents times transports, as asked for. Raises UsageError."""
+    if ROWS not in config.stash:
+        wanted = [name for text in config.getoption("transport") for name in text.split(",") if name]
+        for name in wanted:
+            if name not in TRANSPORTS:
+                raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(TRANSPORTS)}")
+        agents = [connectable.parse(text) for text in config.getoption("agent")]
+        rows = []
+        for agent in agents:
+            # unix-ns is dear: one row of it proves the witness
+            usual = [name for name in agent.transports if name != "unix-ns" or agent is agents[0]]
+            rows += [(agent, name) for name in agent.transports if name in (wanted or usual)]
+        if agents and not rows:
+            raise UsageError(f"no agent here has the transport {', '.join(wanted)}")
+        config.stash[ROWS] = rows
+    return config.stash[ROWS]
 
 
 def is_filtered(config: pytest.Config) -> bool:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from guestwire.drive import bracket, server
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.conversation import Conversation
@@ -118,3 +120,6 @@ def _greet(agent: Agent) -> None:
         sock.settimeout(2)
         sock.shutdown(socket.SHUT_WR)
         sock.recv(1)
+
+
+SESSION = pytest.StashKey[Session]()  # of a pytest config

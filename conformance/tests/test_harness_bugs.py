@@ -49,7 +49,7 @@ def broken(folder: Path, name: str, *options: str) -> Done:
 @pytest.mark.parametrize(
     "name",
     [
-        "guestwire.drive.plugin.rows_of",
+        "guestwire.drive.selection.rows_of",
         "guestwire.drive.selection.note",
         "guestwire.report.junit.xml",
         "guestwire.report.terminal.show",
