@@ -25,11 +25,12 @@ export PYTHON CJSON_DIR
 include ci/setup.mk
 include agent/build.mk
 include fuzz/fuzz.mk
+include fuzz/campaign.mk
 include conformance/bench/bench.mk
 include conformance/examples/examples.mk
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile fuzz/fuzz.mk
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile fuzz/*.mk
 
 agent: $(AGENT_BINARY) ## build/smolvm-guest-agent; ARCH=aarch64|x86_64 for another machine: build/ARCH/
 

@@ -2,7 +2,6 @@
 # and regressions; and to libFuzzer by clang.
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
 FUZZ_SHARED := encode tree
-FUZZ_REPLAYS := $(FUZZ_TARGETS:%=build/fuzz/replay/%)
 FUZZ_FLAGS := -Ifuzz
 
 build/obj/fuzz/%.o: fuzz/%.c build/obj/asan/flags | $(CJSON_DIR)/cJSON.c $(SYSTEM_TEST)
@@ -40,18 +39,6 @@ build/fuzz/%: build/obj/libfuzzer/fuzz/%.o $(FUZZ_OBJECTS)
 
 -include $(wildcard build/obj/libfuzzer/*/*.d)
 
-fuzz-replay: $(FUZZ_REPLAYS) ## every corpus file and regression four times through its target, under ASan and UBSan
-	$(Q)$(PYTHON) ci/stages $(foreach target,$(FUZZ_TARGETS),'$(target)=timeout 300 build/fuzz/replay/$(target) \
-		$(wildcard fuzz/corpus/$(target) fuzz/regressions/$(target)) 2>build/fuzz/replay/$(target).log || \
-		{ tail -n 40 build/fuzz/replay/$(target).log; false; }')
-
-# A target that fails leaves its input below build/fuzz/findings/, named after it.
-fuzz: $(TARGETS:%=build/fuzz/%) ## libFuzzer: FUZZ_SECONDS=60 for each of TARGETS="fuzz_frame ..."
-	$(Q)mkdir -p build/fuzz/findings $(TARGETS:%=build/fuzz/corpus/%)
-	$(Q)$(PYTHON) ci/stages --by-status $(foreach target,$(TARGETS),'$(target)=build/fuzz/$(target) \
-		-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
-		-artifact_prefix=build/fuzz/findings/$(target)- build/fuzz/corpus/$(target) $(wildcard fuzz/corpus/$(target))')
-
 seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing has found into fuzz/corpus/, minimised
 	$(Q)rm -rf build/fuzz/seeds build/fuzz/merged
 	$(Q).venv/bin/python fuzz/seeds.py build/fuzz/seeds
@@ -62,4 +49,4 @@ seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing h
 		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; done
 	$(Q)for target in $(TARGETS); do echo "$$target: $$(ls fuzz/corpus/$$target | wc -l) files"; done
 
-.PHONY: fuzz-replay fuzz seeds
+.PHONY: seeds

@@ -1,0 +1,1 @@
+"""Campaigns over the fuzz targets: `python -m campaign` with PYTHONPATH=fuzz; see __main__.py."""
