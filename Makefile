@@ -45,11 +45,12 @@ example: $(EXAMPLE) ## build/example/guest-agent-go, from conformance/examples/g
 conformance: $(AGENT) $(ORACLE) $(VENV) ## judge the agent and the oracle by the contract
 	$(Q).venv/bin/conform run --strict --alike --report-dir build/report/conformance exec:$(AGENT) '$(ORACLE_RUN)' $(CONFORM_ARGS)
 
-test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts
+test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
 	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'fuzz-replay=$(MAKE) -s fuzz-replay' 'harness-tests=$(MAKE) -s harness-tests' \
 		'footprint=.venv/bin/python -m guestwire.bench --check' \
 		'conformance=.venv/bin/conform run --strict --alike --report-dir build/report/test exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
-		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful'
+		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful' \
+		'mutants=.venv/bin/conform mutants'
 
 mutants: $(AGENT) $(VENV) ## judge broken agents: does the suite find each of them out? MUTANTS_ARGS=--full for every case
 	$(Q).venv/bin/conform mutants $(MUTANTS_ARGS)
