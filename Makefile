@@ -77,10 +77,12 @@ wheel: $(VENV) ## dist/guestwire-VERSION-py3-none-any.whl: conform, for pip inst
 	$(Q)rm -rf build/lib build/bdist.* $(DIST)/guestwire-*.whl # or it would hold what has been deleted since
 	$(Q).venv/bin/python -m pip wheel -q --disable-pip-version-check --no-deps -w $(DIST) .
 
-constants: $(VENV) ## regenerate agent/wire/constants.h
+constants: $(VENV) ## regenerate agent/wire/constants.h and fuzz/guestwire.dict
 	$(Q)mkdir -p build
-	$(Q).venv/bin/python conformance/spec/generate.py >build/constants.h.new
+	$(Q).venv/bin/python conformance/spec/generate.py header >build/constants.h.new
+	$(Q).venv/bin/python conformance/spec/generate.py dictionary >build/guestwire.dict.new
 	$(Q)mv build/constants.h.new agent/wire/constants.h
+	$(Q)mv build/guestwire.dict.new fuzz/guestwire.dict
 
 setup: ## everything the other targets would set up by themselves
 	$(Q)ci/setup packages python cjson test lint example

@@ -43,17 +43,24 @@ def test_c_header() -> None:
     assert (ROOT / "agent/wire/constants.h").read_text() == generate.c_header(TABLE), "run `make constants`"
 
 
+def test_fuzz_dictionary() -> None:
+    assert (ROOT / "fuzz/guestwire.dict").read_text() == generate.dictionary(TABLE), "run `make constants`"
+
+
+def test_a_dictionary_entry_is_plain() -> None:
+    assert generate.quoted(b'\x01a"\\\xff') == r'"\x01a\x22\x5c\xff"'
+
+
 @pytest.mark.parametrize(("section", "name"), NUMBERS, ids=[f"{section}-{name}" for section, name in NUMBERS])
 def test_oracle_numbers(section: str, name: str) -> None:
     assert getattr(ORACLE, f"{section}_{name}".upper()) == TABLE[section][name]
 
 
 def test_oracle_texts() -> None:
-    assert TABLE["text"] == {
-        "put_prefix": ORACLE.PUT_PREFIX,
-        "operations": list(ORACLE.OPERATIONS),
-        "codes": list(ORACLE.CODES),
-    }
+    text = TABLE["text"]
+    assert text["put_prefix"] == ORACLE.PUT_PREFIX
+    assert text["operations"] == list(ORACLE.OPERATIONS)
+    assert text["codes"] == list(ORACLE.CODES)
 
 
 def test_oracle_version() -> None:
@@ -129,3 +136,7 @@ def test_contract_names_the_codes_and_operations() -> None:
     operations = re.search(r"^## 4 Operations$(.*?)^## ", CONTRACT, re.MULTILINE | re.DOTALL)
     assert operations is not None
     assert re.findall(r"^### (\w+)", operations[1], re.MULTILINE) == TABLE["text"]["operations"]
+    headings = re.findall(r"^### \w+ — (.*)$", operations[1], re.MULTILINE)
+    fields = [name for heading in headings for name in re.findall(r"`(\w+)`: ", heading)]
+    assert set(TABLE["text"]["fields"]) == {"v", "op", *fields}
+    assert [word for heading in headings for word in re.findall(r'"(\w+)"', heading)] == TABLE["text"]["shells"]
