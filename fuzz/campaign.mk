@@ -66,7 +66,7 @@ FUZZ_OSS_TARGETS := $(filter-out fuzz_differential,$(FUZZ_TARGETS))
 OSS_CC := $(CC) $(CFLAGS) $(filter -std=% -D% -I%,$(C_FLAGS)) -isystem $(CJSON_DIR) $(FUZZ_FLAGS)
 $(eval $(call variant,oss,$(OSS_CC),))
 $(eval $(call fuzz-objects,oss,$(OSS_CC),))
-build/fuzz/oss/%: build/obj/oss/fuzz/%.o $(FUZZ_SHARED:%=build/obj/oss/fuzz/%.o) build/obj/oss/cJSON.o build/obj/oss/flags \
+build/fuzz/oss/%: build/obj/oss/fuzz/%.o $(patsubst %,build/obj/oss/fuzz/%.o,$(FUZZ_SHARED) $(FUZZ_MUTATOR)) build/obj/oss/cJSON.o build/obj/oss/flags \
 		$(call objects,oss,$(filter-out agent/guest/main.c,$(AGENT_SOURCES))) FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CXXFLAGS) $(filter %.o,$^) $(LIB_FUZZING_ENGINE) -o $@

@@ -11,6 +11,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What an input is made of, for mutate.c. A target whose inputs are plain bytes need not say so. */
+enum fuzz_form { FUZZ_BYTES, FUZZ_PAYLOAD /* one control payload */, FUZZ_STREAM /* frames */ };
+struct fuzz_input {
+    enum fuzz_form form;
+    size_t head, tail; /* bytes before and behind that are something else */
+};
+extern const struct fuzz_input fuzz_input __attribute__((weak));
+
 /* The property does not hold: say which one, and die as a sanitizer does. */
 #define FUZZ_CHECK(condition, words)                                                    \
     do {                                                                                \
@@ -40,6 +48,13 @@ static inline void *fuzz_copy(const void *bytes, size_t size)
     if (size > 0)
         memcpy(copy, bytes, size);
     return copy;
+}
+
+/* Return: how long the next piece of a stream is, 1 to `most`, by a plan that this moves on. */
+static inline size_t fuzz_cut(uint64_t *plan, size_t most)
+{
+    *plan = *plan * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *plan >> 62 == 0 ? 1 : 1 + (size_t)(*plan >> 33) % most;
 }
 
 /* FNV-1a, to compare contents that come in pieces. */

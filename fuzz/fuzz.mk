@@ -2,17 +2,34 @@
 # and regressions; and to libFuzzer by clang.
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
 FUZZ_SHARED := encode tree
+FUZZ_MUTATOR := mutate mutate_edit mutate_json mutate_stream
 FUZZ_FLAGS := -Ifuzz
+
+# fuzz_differential alone embeds Python, the one that the oracle is judged with.
+FUZZ_FLAGS_oracle = $(shell $(ORACLE_PYTHON)-config --includes) -DFUZZ_FOLDER='"$(CURDIR)/fuzz"' \
+	-DFUZZ_PYTHON='"$(ORACLE_PYTHON)"'
+FUZZ_LIBS_fuzz_differential = $(shell $(ORACLE_PYTHON)-config --embed --ldflags)
+build/fuzz/replay/fuzz_differential: build/obj/fuzz/oracle.o
+build/fuzz/replay-plain/fuzz_differential: build/obj/plain/fuzz/oracle.o
+build/fuzz/coverage/fuzz_differential: build/obj/coverage/fuzz/oracle.o
+build/fuzz/fuzz_differential build/fuzz/replay-clang/fuzz_differential: build/obj/libfuzzer/fuzz/oracle.o
 
 build/obj/fuzz/%.o: fuzz/%.c build/obj/asan/flags | $(CJSON_DIR)/cJSON.c $(SYSTEM_TEST)
 	$(Q)echo '  CC    $< (fuzz)'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $(FUZZ_FLAGS) $(FUZZ_FLAGS_$*) -MMD -MP -c $< -o $@
 
 build/fuzz/replay/%: build/obj/fuzz/%.o build/obj/fuzz/replay.o $(FUZZ_SHARED:%=build/obj/fuzz/%.o) build/obj/asan/agent.a
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ -o $@
+	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ $(FUZZ_LIBS_$*) -o $@
+
+# The mutator, judged with the agent's unit tests.
+UNIT_PROGRAMS += build/unit/test_mutate
+build/unit/test_mutate: $(patsubst %,build/obj/fuzz/%.o,test_mutate $(filter-out mutate,$(FUZZ_MUTATOR))) build/obj/asan/agent.a
+	$(Q)echo '  LD    $@'
+	$(Q)mkdir -p $(@D)
+	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ -lcmocka -o $@
 
 -include $(wildcard build/obj/fuzz/*.d)
 
@@ -23,19 +40,19 @@ FUZZ_CC ?= clang
 FUZZ_CFLAGS := $(C_FLAGS) $(FUZZ_FLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link \
 	-fno-sanitize-recover=all
 FUZZ_OBJECTS := $(patsubst agent/%.c,build/obj/libfuzzer/%.o,$(filter-out agent/guest/main.c,$(AGENT_SOURCES))) \
-	$(FUZZ_SHARED:%=build/obj/libfuzzer/fuzz/%.o) build/obj/libfuzzer/cJSON.o
+	$(patsubst %,build/obj/libfuzzer/fuzz/%.o,$(FUZZ_SHARED) $(FUZZ_MUTATOR)) build/obj/libfuzzer/cJSON.o
 
 build/obj/libfuzzer/fuzz/%.o: fuzz/%.c build/obj/libfuzzer/flags | $(CJSON_DIR)/cJSON.c $(SYSTEM_FUZZ)
 	$(Q)echo '  CC    $< (libfuzzer)'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -MMD -MP -c $< -o $@
 
 $(eval $(call variant,libfuzzer,$(FUZZ_CC) $(FUZZ_CFLAGS),$(SYSTEM_FUZZ)))
 
 build/fuzz/%: build/obj/libfuzzer/fuzz/%.o $(FUZZ_OBJECTS)
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ $(FUZZ_LIBS_$*) -o $@
 
 -include $(wildcard build/obj/libfuzzer/*/*.d)
 

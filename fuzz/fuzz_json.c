@@ -33,6 +33,8 @@ static void check_tree(const char *text, size_t length)
     free(room);
 }
 
+const struct fuzz_input fuzz_input = {.form = FUZZ_PAYLOAD};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = fuzz_copy(data, size);

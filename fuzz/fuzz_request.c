@@ -76,6 +76,8 @@ static void check_served(const struct request *request)
     free(payload);
 }
 
+const struct fuzz_input fuzz_input = {.form = FUZZ_PAYLOAD};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct parsed parsed = parse((const char *)data, size);

@@ -11,6 +11,7 @@ from guestwire.cases.load import all_cases
 
 MOST = 65_536  # bytes of a seed: what is longer only slows a target down
 HEADER = 5
+PAYLOAD_TARGETS = ("fuzz_json", "fuzz_request", "fuzz_differential")
 CUTS = bytes(range(8))  # how fuzz_frame cuts its stream
 REPLIES = [
     bytes([kind, code]) + (1 << code).to_bytes(8, "big") + b'text \xff\xc3\xa9"\\\n'
@@ -49,8 +50,8 @@ def main() -> None:
     for stream in streams():
         write(folder / "fuzz_frame", stream + CUTS)
         for payload in payloads(stream):
-            write(folder / "fuzz_json", payload)
-            write(folder / "fuzz_request", payload)
+            for target in PAYLOAD_TARGETS:
+                write(folder / target, payload)
     for reply in REPLIES:
         write(folder / "fuzz_reply", reply)
 
