@@ -8,9 +8,8 @@
 
 /* What has come out of a stream so far, and of the frame in progress. */
 struct found {
-    size_t consumed;
-    uint64_t hash; /* of all events, those of a payload joined */
-    size_t start;  /* of the frame in progress */
+    uint64_t hash;          /* of all events, those of a payload joined */
+    size_t consumed, start; /* start: of the frame in progress */
     uint32_t length;
     bool failed, inside;
 };
@@ -32,13 +31,12 @@ static void frame_whole(struct found *found, const struct frame_decoder *decoder
     found->length = 0;
 }
 
-/* Feed one piece, which begins at found->consumed of the stream. */
-static void feed(struct found *found, struct frame_decoder *decoder, const uint8_t *stream, size_t size)
+/* Feed one piece, which begins at found->consumed of the stream, from where no byte follows: an allocation's end. */
+static void feed(struct found *found, struct frame_decoder *decoder, const uint8_t *stream, size_t size, uint8_t *end)
 {
-    uint8_t *piece = fuzz_copy(stream + found->consumed, size);
-    size_t done = 0;
+    uint8_t *piece = memcpy(end - size, stream + found->consumed, size);
+    size_t done = 0, consumed;
     enum frame_event event;
-    size_t consumed;
 
     do {
         event = frame_decode(decoder, piece + done, size - done, &consumed);
@@ -61,32 +59,33 @@ static void feed(struct found *found, struct frame_decoder *decoder, const uint8
     FUZZ_CHECK(found->failed == (frame_wants(decoder) == 0), "more is wanted unless there was an error");
     if (found->failed)
         FUZZ_CHECK(frame_decode(decoder, piece, size, &consumed) == FRAME_ERROR && consumed == 0, "errors are sticky");
-    free(piece);
 }
 
 static struct found decode(const uint8_t *stream, size_t size, uint64_t cuts)
 {
     struct frame_decoder decoder = {0};
     struct found found = {.hash = FUZZ_HASH_START};
+    const size_t most = cuts == 0 ? size : 16;
+    uint8_t *room = fuzz_room(most);
 
     while (found.consumed < size && !found.failed) {
         const size_t left = size - found.consumed;
-        size_t piece = left;
+        const size_t piece = cuts == 0 ? left : fuzz_cut(&cuts, most);
 
-        if (cuts != 0) {
-            cuts = cuts * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-            piece = 1 + (size_t)(cuts >> 33) % (cuts >> 62 == 0 ? 1 : 16);
-        }
-        feed(&found, &decoder, stream, piece < left ? piece : left);
+        feed(&found, &decoder, stream, piece < left ? piece : left, room + most);
     }
     found.inside = frame_inside(&decoder);
+    free(room);
     return found;
 }
+
+const struct fuzz_input fuzz_input = {.form = FUZZ_STREAM, .tail = sizeof(uint64_t)};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint64_t cuts = 0;
     struct found whole, pieces;
+
     if (size >= sizeof cuts) {
         size -= sizeof cuts;
         memcpy(&cuts, data + size, sizeof cuts);
@@ -95,6 +94,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pieces = decode(data, size, cuts | 1);
     FUZZ_CHECK(whole.hash == pieces.hash, "the same frames however a stream is cut");
     FUZZ_CHECK(whole.failed == pieces.failed && whole.inside == pieces.inside, "the same end however a stream is cut");
-    FUZZ_CHECK(whole.consumed == pieces.consumed, "the same bytes consumed however a stream is cut");
+    FUZZ_CHECK(whole.consumed == pieces.consumed, "at the same byte");
     return 0;
 }
