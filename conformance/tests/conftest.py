@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 SHARING = {  # file -> what its tests share
     "test_report_page.py": "a browser",
+    "test_fuzz_page.py": "a campaign",
     "test_twins.py": "the suite",
     "test_explain.py": "the suite",
     "test_prefilter.py": "the suite",

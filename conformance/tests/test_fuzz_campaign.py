@@ -23,6 +23,7 @@ def start(place: Path, *words: str) -> subprocess.Popen[str]:
     """A campaign on the targets that lie in that place."""
     return subprocess.Popen(
         [*HEEDING, sys.executable, "-m", "campaign", *words, f"--source={place}/src", f"--build={place}/build"],
+        cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "fuzz")},
         text=True,
         stdin=subprocess.DEVNULL,
@@ -76,11 +77,11 @@ def test_a_program_that_is_not_there_is_not_green(tmp_path: Path) -> None:
 
 
 def test_one_defect_is_one_finding(tmp_path: Path) -> None:
-    """Whatever its line: three times the same function in the same way. It is a file, with the command that replays it."""
-    status, told, _ = campaign(targets(tmp_path, "fuzz_crash", "fuzz_one"), "smoke", "--seconds=2")
+    """Whatever its line: twenty times the same function in the same way. It is a file, with the command that replays it."""
+    status, told, _ = campaign(targets(tmp_path, "fuzz_crash", "fuzz_one"), "smoke", "--seconds=30", "--jobs=2")
     assert (status, told[-1]) == (1, "1 passed, 1 failed, 0 skipped")
     found = [line for line in told if line.startswith("FOUND")]
-    assert found == [f"FOUND fuzz_crash: heap-buffer-overflow < frame_decode ({len(INPUT)} bytes; seen 3 times)"]
+    assert found == [f"FOUND fuzz_crash: heap-buffer-overflow < frame_decode ({len(INPUT)} bytes; seen 20 times)"]
     kept = tmp_path / "build/findings/fuzz_crash/heap-buffer-overflow-frame_decode"
     assert kept.read_bytes() == INPUT
     assert f"  replay  {tmp_path}/build/fuzz_crash {kept}" in told

@@ -11,7 +11,7 @@ _FRAME = re.compile(r"\s*#(\d+) 0x[0-9a-f]+ (?:in )?(\S+) ([^\s:]+)(?::(\d+))?")
 _PROPERTY = re.compile(r"(\S+):\d+: property broken: (.*)")
 _RUNTIME = re.compile(r"\S+: runtime error: (.*)")
 _KIND = re.compile(r"==\d+== ?ERROR: (\w+): (.*)")
-_OWN = re.compile(r"(?!\./|\.\./|/usr/|/build/).*\.[ch]$")  # not the C library's sources, nor the sanitizer's
+_OWN = re.compile(r"/(?!usr/|build/).*\.[ch]$")  # the C library's own sources have relative names
 ENTRY = "LLVMFuzzerTestOneInput"
 WHEREVER = (
     "timeout",
@@ -21,7 +21,7 @@ WHEREVER = (
 
 @dataclass(frozen=True)
 class Broken:
-    """An error. `frames` are the project's own functions, innermost first, of the first stack."""
+    """An error. `frames` are the project's own functions of the first stack, innermost first, up to the target's entry."""
 
     kind: str  # heap-buffer-overflow, timeout, out-of-memory, leak, property ..., undefined behaviour ...
     frames: tuple[str, ...]
@@ -29,8 +29,7 @@ class Broken:
     @property
     def key(self) -> str:
         """The same for what is the same defect."""
-        frames = [frame for frame in self.frames if frame != ENTRY]
-        return " < ".join([self.kind, *(frames[-DEEP:] if self.kind in WHEREVER else frames[:DEEP])])
+        return " < ".join([self.kind, *(self.frames[-DEEP:] if self.kind in WHEREVER else self.frames[:DEEP])])
 
     @property
     def name(self) -> str:
@@ -52,7 +51,9 @@ def read(lines: Iterable[str]) -> Broken:
         if number <= last:  # another stack begins: where it was freed, or allocated
             break
         last = number
-        if found[2] != ENTRY and _OWN.search(found[3]):
+        if found[2] == ENTRY:
+            break
+        if _OWN.match(found[3]):
             frames.append(found[2])
     return Broken(kind or "unknown", tuple(frames))
 

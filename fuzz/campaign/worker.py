@@ -15,7 +15,7 @@ from campaign import libfuzzer, stack
 from campaign.libfuzzer import Telling
 from campaign.places import Places
 
-AGAIN = 3  # times that a target may fail in the same way before it is left alone
+AGAIN = 20  # times that a target may fail in the same way before it is left alone
 OVERTIME = 60  # seconds beyond its time after which a process hangs
 
 
