@@ -194,9 +194,11 @@ def _file(name: str, found: FileCoverage) -> Iterator[str]:
 
 
 def _excerpt(name: str, missed: list[int]) -> Iterator[str]:
-    """The lines with their numbers, a blank line between those that do not follow each other."""
+    """The lines with their numbers, a blank line between those that do not follow each other; a whole function with its head."""
     for number, (_, group) in enumerate(groupby(enumerate(missed), key=lambda pair: pair[1] - pair[0])):
         if number:
             yield ""
-        for _, line in group:
+        lines = [line for _, line in group]
+        first = lines[0] - 1 if source(name, lines[0]) == "{" else lines[0]
+        for line in [*range(first, lines[0]), *lines]:
             yield f"{line:5}  {source(name, line)}"

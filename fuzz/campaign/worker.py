@@ -78,15 +78,15 @@ class State:
         """Seconds since the number of edges grew."""
         return 0.0 if self.begun is None else (self.ended or time.monotonic()) - max(self.newest, self.begun)
 
-    def look(self) -> None:
-        """Take over what the processes have told, and keep a sample of each step."""
+    def look(self, closing: bool = False) -> None:
+        """Take over what the processes have told, and keep a sample of each step, and of the end."""
         for telling in self.tellings.values():
             if telling.edges > self.edges:
                 self.newest, self.edges = max(self.newest, telling.newest), telling.edges
             self.features = max(self.features, telling.features)
             self.corpus = telling.corpus or self.corpus
         last = self.samples[-1] if self.samples else None
-        if self.edges and (last is None or last.edges < self.edges or self.seconds - last.at > 5):
+        if self.edges and (last is None or last.edges < self.edges or self.seconds - last.at > 5 or closing):
             self.samples.append(Sample(self.seconds, self.edges, self.corpus, self.executions))
 
 
@@ -120,7 +120,7 @@ class Worker(threading.Thread):
             state.failures.append(f"cannot be started: {error}")
         finally:
             with state.lock:
-                state.look()
+                state.look(closing=True)
                 state.ended = time.monotonic()
             with suppress(OSError):  # unless something is in it
                 self._artifacts.rmdir()
