@@ -33,6 +33,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "verify",
     "mutants",
     "stateful",
+    "fuzz",
 )
 
 

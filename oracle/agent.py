@@ -944,7 +944,10 @@ class Target:
             raise failed_call(error, self.what) from None
         try:
             inner = os.open(leaf or b".", os.O_PATH | os.O_DIRECTORY, dir_fd=directory)  # follows a link
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                os.close(directory)
+                raise failed_call(error, self.what) from None
             return directory, leaf  # no directory that we can see, and rename() replaces none
         os.close(directory)
         name = (request.name or b"").rpartition(b"/")[2]

@@ -126,12 +126,12 @@ class Row:
             self._instance = bracket.pulse(agent, "before the case", transcript)
         time.sleep(0.05)
 
-    def settled(self) -> dict[str, str]:
-        """Wait until the shared agent holds no more than after warm-up and is set as it was then. Return: what it still holds
-        or has changed, by the check that this breaks."""
+    def settled(self, within: float = SETTLE_TIMEOUT) -> dict[str, str]:
+        """Wait until the shared agent holds no more than after warm-up and is set as it was then, at most `within` seconds.
+        Return: what it still holds or has changed, by the check that this breaks."""
         if self._agent is None or self._baseline is None:
             return {}
-        end = time.monotonic() + SETTLE_TIMEOUT
+        end = time.monotonic() + within
         pause = 0.002
         while True:
             now = self.witness.footprint(self._pid, self._watched)

@@ -36,6 +36,7 @@ DATA = content(MIB)
 # A request that cannot succeed, however its upload goes on: fields (with a path below the scratch directory), code, substring.
 HOPELESS: dict[str, tuple[dict[str, Any], str, str]] = {
     "missing-directory": ({"path": "missing/file"}, "not_found", ""),
+    "too-long": ({"path": "n" * 300}, "invalid_argument", ""),
     "directory": ({"path": "."}, "is_directory", "directory"),
     "path": ({"path": 1}, "invalid_argument", "path"),
     "name": ({"path": "file", "name": 1}, "invalid_argument", "name"),
@@ -109,7 +110,7 @@ def test_nothing_to_drain(host: Host, name: str) -> None:
 
 
 @case("PUT-DRAIN/first-error", wide=True, twin="PUT-OK/content:1")
-@pytest.mark.parametrize("name", ["missing-directory", "mode"])
+@pytest.mark.parametrize("name", ["missing-directory", "too-long", "mode"])
 @pytest.mark.parametrize("wrong", ["crossing", "type-1", "type-9"])
 def test_first_error_found(host: Host, chunking: str, name: str, wrong: str) -> None:
     """What goes wrong with the upload later does not hide why it could not succeed."""

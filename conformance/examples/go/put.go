@@ -22,7 +22,11 @@ func (a *agent) create(r *putRequest) (*temporary, *refusal) {
 	place := path.Clean(r.path)
 	directory, target := path.Split(place)
 	var found syscall.Stat_t
-	if err := syscall.Stat(place, &found); err == nil && found.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+	err := syscall.Stat(place, &found)
+	if err != nil && err != syscall.ENOENT && err != syscall.ENOTDIR && err != syscall.ELOOP {
+		return nil, failed(place, err)
+	}
+	if err == nil && found.Mode&syscall.S_IFMT == syscall.S_IFDIR {
 		_, base := path.Split(r.name)
 		if base == "" || base == "." || base == ".." {
 			return nil, refuse("is_directory", "%s is a directory, and name gives no name in it", place)
@@ -30,7 +34,6 @@ func (a *agent) create(r *putRequest) (*temporary, *refusal) {
 		directory, target = place, base
 	}
 	made := &temporary{agent: a, descriptor: -1, target: target}
-	var err error
 	made.directory, err = syscall.Open(directory, oPath|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, failed(directory, err)

@@ -1,0 +1,96 @@
+"""From an input that fails to a smaller one that fails the same way, each tried on processes that have not failed before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from guestwire.blackbox import gate, words
+from guestwire.blackbox.duel import Duel, Finding
+from guestwire.blackbox.inputs import Input
+
+if TYPE_CHECKING:
+    from guestwire.blackbox.campaign import Found
+
+SECONDS = 8.0  # for one finding; what is smallest by then is kept
+Try = Callable[[Input], bool]
+
+
+def smallest(duel: Duel, found: Found) -> None:
+    """See it again on fresh processes, and replace its input by a smaller one. If it is not seen again, it stays as it is."""
+    end = time.monotonic() + SECONDS
+
+    def fails(drawn: Input) -> bool:
+        if time.monotonic() > end or not drawn.frames or not gate.passes(drawn):
+            return False
+        finding = _again(duel, drawn, found.finding)
+        if finding is None:
+            return False
+        found.finding = finding
+        return True
+
+    duel.renew()
+    if not fails(found.drawn):
+        return
+    found.again = True
+    for drawn in _walk(found.drawn, fails):
+        found.drawn = drawn
+
+
+def _again(duel: Duel, drawn: Input, wanted: Finding) -> Finding | None:
+    """The finding, if it is one of the same kind. Whatever fails, the sides are fresh afterwards."""
+    from guestwire.blackbox.campaign import leaks
+
+    finding = leaks(duel, drawn) if wanted.kind == "leak" else duel.play(drawn)
+    if finding is not None and finding.kind in ("crash", "hang", "leak", "frames"):
+        duel.renew()
+    elif finding is not None:
+        for side in duel.sides:
+            side.hang_up()
+    return finding if finding is not None and finding.signature == wanted.signature else None
+
+
+def _walk(drawn: Input, fails: Try) -> Iterator[Input]:
+    """Ever smaller ones that fail, each of which is tried once."""
+    seen: set[Input] = set()
+    going = True
+    while going:
+        going = False
+        for candidate in _smaller(drawn):
+            if candidate in seen:
+                continue
+            seen.add(candidate)
+            if fails(candidate):
+                drawn, going = candidate, True
+                yield drawn
+                break
+
+
+def _smaller(drawn: Input) -> Iterator[Input]:
+    """By one thing, the largest first."""
+    if drawn.cuts:
+        yield replace(drawn, cuts=())
+        for number in range(len(drawn.cuts)):
+            yield replace(drawn, cuts=drawn.cuts[:number] + drawn.cuts[number + 1 :])
+    if drawn.tail:
+        yield replace(drawn, tail=b"")
+    for number in reversed(range(len(drawn.frames))):
+        yield drawn.with_frame(number)
+    for number, frame in enumerate(drawn.frames):
+        if frame.announced is not None:
+            yield drawn.with_frame(number, replace(frame, announced=None))
+        for payload in _shorter(frame.payload):
+            yield drawn.with_frame(number, replace(frame, payload=payload))
+
+
+def _shorter(payload: bytes) -> Iterator[bytes]:
+    """Without a run of its JSON tokens, or of its bytes: half of all, a quarter, down to one."""
+    tokens = words.TOKEN.findall(payload)
+    for pieces in (tokens, [payload[at : at + 1] for at in range(len(payload))] if len(payload) <= 400 else []):
+        size = len(pieces) // 2 or len(pieces)
+        while size:
+            for start in range(0, len(pieces), size):
+                yield b"".join(pieces[:start] + pieces[start + size :])
+            size //= 2
