@@ -22,7 +22,7 @@ from guestwire.mutants.load import CatalogueError, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 ORACLE = ROOT / "oracle/agent.py"
 BUILD_NEEDS = ("Makefile", "VERSION", "pyproject.toml", "setup.py", "agent", "ci", "conformance/bench",
-               "conformance/examples/examples.mk", "fuzz/fuzz.mk")  # fmt: skip
+               "conformance/examples/*.mk", "fuzz/*.mk")  # fmt: skip
 BUILD_TIMEOUT = 300.0  # seconds; the first of a run compiles everything
 
 
@@ -86,10 +86,10 @@ def _build_agent(mutant: Mutant, folder: Path) -> str:
     """The C agent, patched. One tree serves all, so that each compiles only its change."""
     tree = folder / "tree"
     if not tree.exists():
-        for name in BUILD_NEEDS:
-            target = tree / name
+        for source in itertools.chain.from_iterable(map(ROOT.glob, BUILD_NEEDS)):
+            target = tree / source.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, target)
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
         for name in (".venv", ".cache"):
             (tree / name).symlink_to(ROOT / name)
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name, _, _ in mutant.replace}
