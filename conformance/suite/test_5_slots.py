@@ -216,9 +216,9 @@ def test_descriptor_shortage_on_accept(host: Host) -> None:
     held = [agent.connect() for _ in range(100)]
     time.sleep(0.3)  # accepting comes to its pause
     began = host.witness.stats(agent.pid).cpu_seconds
-    time.sleep(1)
+    time.sleep(2)
     used = host.witness.stats(agent.pid).cpu_seconds - began
-    expect(used <= 0.25, "hardly any processor time in a second of waiting", f"{used:.2f} s")
+    expect(used <= 0.1, "hardly any processor time in two seconds of waiting", f"{used:.2f} s")
     release(held[:90])
     for conversation in held[90:]:
         conversation.send_json({"op": "ping"})
