@@ -2,7 +2,7 @@
 # and regressions; and to libFuzzer by clang.
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
 FUZZ_SHARED := encode tree
-FUZZ_MUTATOR := mutate mutate_edit mutate_json mutate_stream
+FUZZ_MUTATOR := mutate mutate_edit mutate_items mutate_json mutate_stream mutate_words
 FUZZ_FLAGS := -Ifuzz
 
 # fuzz_differential alone embeds Python, the one that the oracle is judged with.
@@ -54,28 +54,6 @@ build/fuzz/%: build/obj/libfuzzer/fuzz/%.o $(FUZZ_OBJECTS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ $(FUZZ_LIBS_$*) -o $@
 
-# Speed: the same objects without an engine, beside cJSON as it is shipped.
-FUZZ_BENCHES := $(FUZZ_TARGETS:%=build/fuzz/bench/%)
-$(filter %/fuzz_differential,$(FUZZ_BENCHES)): build/obj/libfuzzer/fuzz/oracle.o
-
-build/obj/libfuzzer/fuzz/plain_cjson.o: $(CJSON_DIR)/cJSON.c build/obj/libfuzzer/flags
-	$(Q)echo '  CC    $< (fuzz bench)'
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -w -c $< -o $@
-
-build/fuzz/bench/cjson: $(patsubst %,build/obj/libfuzzer/fuzz/%.o,bench bench_cjson plain_cjson)
-	$(Q)echo '  LD    $@'
-	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $^ -o $@
-
-$(FUZZ_BENCHES): build/fuzz/bench/%: build/obj/libfuzzer/fuzz/%.o build/obj/libfuzzer/fuzz/bench.o \
-		$(filter-out $(FUZZ_MUTATOR:%=build/obj/libfuzzer/fuzz/%.o),$(FUZZ_OBJECTS))
-	$(Q)echo '  LD    $@'
-	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $^ $(FUZZ_LIBS_$*) -o $@
-
-fuzz-bench: $(TARGETS:%=build/fuzz/bench/%) build/fuzz/bench/cjson ## speed of TARGETS="fuzz_frame ..." beside cJSON's
-	$(Q)$(PYTHON) fuzz/bench.py $(TARGETS)
-
 -include $(wildcard build/obj/libfuzzer/*/*.d)
 
 seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing has found into fuzz/corpus/, minimised
@@ -88,4 +66,4 @@ seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing h
 		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; done
 	$(Q)for target in $(TARGETS); do echo "$$target: $$(ls fuzz/corpus/$$target | wc -l) files"; done
 
-.PHONY: seeds fuzz-bench
+.PHONY: seeds

@@ -13,6 +13,14 @@ MOST = 65_536  # bytes of a seed: what is longer only slows a target down
 HEADER = 5
 PAYLOAD_TARGETS = ("fuzz_json", "fuzz_request", "fuzz_differential")
 CUTS = bytes(range(8))  # how fuzz_frame cuts its stream
+REQUESTS = [  # every field of every operation: from here a mutation is one step
+    b'{"v":1,"op":"ping"}',
+    b'{"v":1,"op":"run","cmd":"true","shell":"raw","timeout":1.5,"env":{"A":"b","C":1}}',
+    b'{"op":"run","env":{"A":""},"timeout":10,"cmd":"exit 3","shell":"login","v":null}',
+    b'{"v":1,"op":"put_file","path":"a/b","name":"c","mode":420,"size":5}',
+    b'{"op":"put_file","size":0,"mode":null,"name":null,"path":"/a"}',
+    b'{"v":1,"op":"get_file","path":"/a/../b"}',
+]
 REPLIES = [
     bytes([kind, code]) + (1 << code).to_bytes(8, "big") + b'text \xff\xc3\xa9"\\\n'
     for kind in range(4)
@@ -36,6 +44,10 @@ def payloads(stream: bytes) -> Iterator[bytes]:
         stream = stream[end:]
 
 
+def encode_frame(payload: bytes) -> bytes:
+    return b"\x01" + len(payload).to_bytes(4, "big") + payload
+
+
 def write(folder: Path, seed: bytes) -> None:
     """Under the name that libFuzzer would give it."""
     if len(seed) <= MOST:
@@ -52,6 +64,10 @@ def main() -> None:
         for payload in payloads(stream):
             for target in PAYLOAD_TARGETS:
                 write(folder / target, payload)
+    for request in REQUESTS:
+        write(folder / "fuzz_frame", encode_frame(request) + CUTS)
+        for target in PAYLOAD_TARGETS:
+            write(folder / target, request)
     for reply in REPLIES:
         write(folder / "fuzz_reply", reply)
 
