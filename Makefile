@@ -26,6 +26,7 @@ include ci/setup.mk
 include agent/build.mk
 include fuzz/fuzz.mk
 include fuzz/campaign.mk
+include fuzz/proof.mk
 include conformance/bench/bench.mk
 include conformance/examples/examples.mk
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 3.0  # of CPU time, each
+SECONDS = 1.0  # of CPU time, each
+TIMES = 3  # in turn, the best counts: what else the machine does slows down both
 TIMEOUT = 120.0
 BARS = {"fuzz_frame": 1.0, "fuzz_json": 0.5, "fuzz_request": 0.5, "fuzz_session": 0.1, "fuzz_differential": 0.05}
 
@@ -29,7 +30,8 @@ def main(targets: list[str]) -> int:
     missed = False
     print(f"{'runs a second':20}{'target':>10}{'cJSON':>10}{'ratio':>8}{'bar':>8}")
     for target in targets:
-        own, plain = speed(target, target), speed("cjson", target)
+        pairs = [(speed(target, target), speed("cjson", target)) for _ in range(TIMES)]
+        own, plain = (max(speeds) for speeds in zip(*pairs, strict=True))
         bar = BARS.get(target)
         met = bar is None or own >= bar * plain
         missed = missed or not met

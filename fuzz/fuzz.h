@@ -54,7 +54,7 @@ static inline void *fuzz_copy(const void *bytes, size_t size)
 static inline size_t fuzz_cut(uint64_t *plan, size_t most)
 {
     *plan = *plan * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *plan >> 62 == 0 ? 1 : 1 + (size_t)(*plan >> 33) % most;
+    return *plan >> 62 == 0 ? 1 : 1 + (size_t)((*plan >> 20 & UINT32_MAX) * most >> 32);
 }
 
 /* FNV-1a, to compare contents that come in pieces. */

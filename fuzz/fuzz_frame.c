@@ -8,8 +8,8 @@
 
 /* What has come out of a stream so far, and of the frame in progress. */
 struct found {
-    uint64_t hash;          /* of all events, those of a payload joined */
-    size_t consumed, start; /* start: of the frame in progress */
+    uint64_t hash;       /* of all whole frames */
+    size_t consumed, at; /* at: where the payload of the frame in progress begins */
     uint32_t length;
     bool failed, inside;
 };
@@ -20,14 +20,15 @@ static void header_ready(const struct found *found, const struct frame_decoder *
 
     FUZZ_CHECK(decoder->header.length <= LIMIT_FRAME_PAYLOAD, "a header above the cap is an error");
     frame_encode_header(header, decoder->header);
-    FUZZ_CHECK(memcmp(header, stream + found->start, sizeof header) == 0, "a header encodes to its own bytes");
+    for (int i = 0; i < LIMIT_FRAME_HEADER; i++)
+        FUZZ_CHECK(header[i] == stream[found->at - LIMIT_FRAME_HEADER + i], "a header encodes to its own bytes");
 }
 
 static void frame_whole(struct found *found, const struct frame_decoder *decoder)
 {
     FUZZ_CHECK(found->length == decoder->header.length, "a frame has as many bytes as its header says");
-    found->hash = fuzz_hash(found->hash, &decoder->header.type, 1);
-    found->start += LIMIT_FRAME_HEADER + found->length;
+    found->hash = fuzz_hash(found->hash, decoder->bytes, LIMIT_FRAME_HEADER);
+    found->at += LIMIT_FRAME_HEADER + found->length;
     found->length = 0;
 }
 
@@ -35,7 +36,7 @@ static void frame_whole(struct found *found, const struct frame_decoder *decoder
 static void feed(struct found *found, struct frame_decoder *decoder, const uint8_t *stream, size_t size, uint8_t *end)
 {
     uint8_t *piece = memcpy(end - size, stream + found->consumed, size);
-    size_t done = 0, consumed;
+    size_t done = 0, consumed, wanted;
     enum frame_event event;
 
     do {
@@ -45,7 +46,7 @@ static void feed(struct found *found, struct frame_decoder *decoder, const uint8
             header_ready(found, decoder, stream);
         if (event == FRAME_PAYLOAD) {
             FUZZ_CHECK(consumed > 0, "a piece of payload is not empty");
-            found->hash = fuzz_hash(found->hash, piece + done, consumed);
+            FUZZ_CHECK(found->consumed + done == found->at + found->length, "nothing is skipped");
             found->length += (uint32_t)consumed;
         }
         if (event == FRAME_END)
@@ -55,8 +56,8 @@ static void feed(struct found *found, struct frame_decoder *decoder, const uint8
     found->failed = event == FRAME_ERROR;
     found->consumed += done;
     FUZZ_CHECK(found->failed || done == size, "without an error all is consumed");
-    FUZZ_CHECK(frame_wants(decoder) <= LIMIT_FRAME_PAYLOAD, "what is wanted is within the cap");
-    FUZZ_CHECK(found->failed == (frame_wants(decoder) == 0), "more is wanted unless there was an error");
+    wanted = frame_wants(decoder);
+    FUZZ_CHECK(wanted <= LIMIT_FRAME_PAYLOAD && found->failed == (wanted == 0), "more is wanted, within the cap");
     if (found->failed)
         FUZZ_CHECK(frame_decode(decoder, piece, size, &consumed) == FRAME_ERROR && consumed == 0, "errors are sticky");
 }
@@ -64,13 +65,12 @@ static void feed(struct found *found, struct frame_decoder *decoder, const uint8
 static struct found decode(const uint8_t *stream, size_t size, uint64_t cuts)
 {
     struct frame_decoder decoder = {0};
-    struct found found = {.hash = FUZZ_HASH_START};
-    const size_t most = cuts == 0 ? size : 16;
+    struct found found = {.hash = FUZZ_HASH_START, .at = LIMIT_FRAME_HEADER};
+    const size_t most = cuts == 0 ? size : 64;
     uint8_t *room = fuzz_room(most);
 
     while (found.consumed < size && !found.failed) {
-        const size_t left = size - found.consumed;
-        const size_t piece = cuts == 0 ? left : fuzz_cut(&cuts, most);
+        const size_t left = size - found.consumed, piece = cuts == 0 ? left : fuzz_cut(&cuts, most);
 
         feed(&found, &decoder, stream, piece < left ? piece : left, room + most);
     }
@@ -83,8 +83,8 @@ const struct fuzz_input fuzz_input = {.form = FUZZ_STREAM, .tail = sizeof(uint64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint64_t cuts = 0;
     struct found whole, pieces;
+    uint64_t cuts = 0;
 
     if (size >= sizeof cuts) {
         size -= sizeof cuts;
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     whole = decode(data, size, 0);
     pieces = decode(data, size, cuts | 1);
-    FUZZ_CHECK(whole.hash == pieces.hash, "the same frames however a stream is cut");
+    FUZZ_CHECK(whole.hash == pieces.hash && whole.length == pieces.length, "the same frames however a stream is cut");
     FUZZ_CHECK(whole.failed == pieces.failed && whole.inside == pieces.inside, "the same end however a stream is cut");
     FUZZ_CHECK(whole.consumed == pieces.consumed, "at the same byte");
     return 0;
