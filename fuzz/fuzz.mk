@@ -65,5 +65,6 @@ seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing h
 			build/fuzz/corpus/$$target 2>build/fuzz/merged/$$target.log && \
 		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; done
 	$(Q)for target in $(TARGETS); do echo "$$target: $$(ls fuzz/corpus/$$target | wc -l) files"; done
+	$(Q)$(ORACLE_PYTHON) fuzz/cases.py
 
 .PHONY: seeds

@@ -40,6 +40,9 @@ OF_A_PATTERN = 3  # so many cases of a pattern that is to kill, unless all are r
 DEAR = ("start", "destructive")  # needs of cases that are not in the sample
 CROWDED = {  # nor are these, of some hundred conversations each
     "JSON-PROFILE/reject:starts-nothing",
+    "JSON-PROFILE/accept:corpus",
+    "JSON-PROFILE/reject:corpus",
+    "ERR-CODE/known:corpus",
     "JSON-LIMITS/size:starts-nothing",
     "JSON-ORDER/size",
     "JSON-DUP/plain:thousands",
