@@ -7,84 +7,11 @@
 #include <unistd.h>
 
 #include "guest/desk_parts.h"
-#include "guest/footprint.h"
 #include "guest/orphans.h"
 
 #define BATCH 32
-/* An agent without a connection for so long is idle: it gives back what only work needs. */
-#define IDLE_PAUSE (CLOCK_SECOND / 2)
 /* SRV-STOP gives two seconds in all. */
 #define STOP_PATIENCE (3 * CLOCK_SECOND / 2)
-
-static void list_remove(struct list *list, struct connection *connection)
-{
-    *(connection->previous != NULL ? &connection->previous->next : &list->first) = connection->next;
-    *(connection->next != NULL ? &connection->next->previous : &list->last) = connection->previous;
-    list->count--;
-}
-
-static void list_append(struct list *list, struct connection *connection)
-{
-    connection->next = NULL;
-    connection->previous = list->last;
-    *(list->last != NULL ? &list->last->next : &list->first) = connection;
-    list->last = connection;
-    list->count++;
-}
-
-void desk_move(struct connection *connection, enum stage stage)
-{
-    struct desk *desk = connection->desk;
-
-    if (connection->stage != STAGES)
-        list_remove(&desk->stages[connection->stage], connection);
-    connection->stage = stage;
-    list_append(&desk->stages[stage], connection);
-}
-
-bool desk_watch(struct connection *connection, uint32_t events)
-{
-    struct desk *desk = connection->desk;
-    struct epoll_event event = {.events = events, .data.ptr = connection};
-
-    if (connection->registered && connection->watched == events)
-        return true;
-    if (desk->sys->epoll_ctl(desk->epoll, connection->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, connection->fd,
-                             &event) != 0) {
-        desk_close(connection);
-        return false;
-    }
-    connection->registered = true;
-    connection->watched = events;
-    return true;
-}
-
-/* Explicitly, and before close(): a child that is just being started holds a copy of every descriptor until its exec,
- * and an epoll set keeps reporting a closed descriptor as long as a copy lives. */
-void desk_unwatch(struct connection *connection)
-{
-    struct desk *desk = connection->desk;
-
-    if (connection->registered && (connection->stage != STAGE_LINGERING || desk->stages[STAGE_WORKING].count > 0))
-        desk->sys->epoll_ctl(desk->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-    connection->registered = false;
-}
-
-void desk_close(struct connection *connection)
-{
-    struct desk *desk = connection->desk;
-
-    if (connection->stage == STAGE_QUEUED)
-        desk->queued_bytes -= connection->weight;
-    desk_unwatch(connection);
-    desk->sys->close(connection->fd);
-    desk_move(connection, STAGE_CLOSED);
-    memory_release(connection);
-    desk_drop_request(connection);
-    desk->connections--;
-    desk->idle_at = desk->connections == 0 ? clock_after(desk->sys->now(), IDLE_PAUSE) : CLOCK_NEVER;
-    desk_accept_resume(desk, true);
-}
 
 static void close_overdue(struct desk *desk, enum stage stage, int64_t now)
 {
@@ -109,7 +36,7 @@ static int64_t run_timers(struct desk *desk)
 
     if (desk->idle_at <= now) {
         desk->idle_at = CLOCK_NEVER;
-        footprint_release();
+        desk->sys->rest();
     }
 
     next = clock_earlier(clock_earlier(desk->work_at, desk->ask_at), desk->idle_at);
@@ -164,8 +91,7 @@ static bool add(struct desk *desk, int fd, void *tag)
     return desk->sys->epoll_ctl(desk->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* Wait for events until the next timer and serve them. */
-static void turn(struct desk *desk)
+void desk_turn(struct desk *desk)
 {
     struct epoll_event events[BATCH];
     const int64_t next = run_timers(desk);
@@ -189,8 +115,8 @@ static void turn(struct desk *desk)
     desk_free_places(desk);
 }
 
-/* SRV-STOP. What is at work finishes by itself: every worker watches setup->stop. */
-static void stop(struct desk *desk)
+/* What is at work finishes by itself: every worker watches setup->stop. */
+void desk_stop(struct desk *desk)
 {
     static const enum stage owned[] = {STAGE_INCOMPLETE, STAGE_REPLYING, STAGE_QUEUED, STAGE_LINGERING};
     const uint64_t one = 1;
@@ -212,12 +138,13 @@ static void stop(struct desk *desk)
     desk_free_places(desk);
 }
 
-static bool open_desk(struct desk *desk)
+bool desk_open(struct desk *desk, const struct desk_setup *setup)
 {
-    const struct desk_setup *setup = desk->setup;
-
-    desk->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return desk->epoll >= 0 && slots_open(&desk->slots) &&
+    desk->setup = setup;
+    desk->sys = setup->sys;
+    desk->work_at = desk->ask_at = CLOCK_NEVER;
+    desk->epoll = desk->sys->epoll_create(EPOLL_CLOEXEC);
+    return desk->epoll >= 0 && slots_open(&desk->slots, desk->sys) &&
            add(desk, setup->signals, (void *)(uintptr_t)&setup->signals) &&
            add(desk, desk->slots.finished, &desk->slots) &&
            (setup->listener->connected || add(desk, setup->listener->fd, setup->listener));
@@ -238,10 +165,7 @@ bool desk_run(const struct desk_setup *setup, void (*ready)(const struct desk_se
 {
     static struct desk desk; /* for good: a worker that did not stop in time still has its place in it */
 
-    desk.setup = setup;
-    desk.sys = setup->sys;
-    desk.work_at = desk.ask_at = CLOCK_NEVER;
-    if (!open_desk(&desk)) {
+    if (!desk_open(&desk, setup)) {
         text_add(complaint, "cannot set up the event loop: ");
         text_add(complaint, strerror(errno));
         return false;
@@ -250,7 +174,7 @@ bool desk_run(const struct desk_setup *setup, void (*ready)(const struct desk_se
     if (setup->listener->connected)
         admit_connected(&desk);
     while (!desk.stopping && (!setup->listener->connected || desk.connections > 0))
-        turn(&desk);
-    stop(&desk);
+        desk_turn(&desk);
+    desk_stop(&desk);
     return true;
 }

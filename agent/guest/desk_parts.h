@@ -89,7 +89,15 @@ struct desk {
     struct connection places[DESK_PLACES];
 };
 
-/* desk.c */
+/* desk.c: desk_run() in parts. */
+/* Begin with *desk all zero. Return: true, or false with errno. */
+bool desk_open(struct desk *desk, const struct desk_setup *setup);
+/* Wait for events until the next timer and serve them. */
+void desk_turn(struct desk *desk);
+/* SRV-STOP */
+void desk_stop(struct desk *desk);
+
+/* desk_list.c */
 void desk_move(struct connection *connection, enum stage stage);
 /* Have epoll report `events` (0: hang-ups only). Return: false if the connection had to be closed for it. */
 bool desk_watch(struct connection *connection, uint32_t events);

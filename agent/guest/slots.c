@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 
 #include "guest/clock.h"
-#include "guest/futex.h"
 #include "guest/stream.h"
 
 #ifndef __has_feature
@@ -32,9 +31,9 @@ struct worker {
     int64_t idle_from;
 };
 
-bool slots_open(struct slots *slots)
+bool slots_open(struct slots *slots, const struct sys *sys)
 {
-    *slots = (struct slots){.finished = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    *slots = (struct slots){.sys = sys, .finished = sys->eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (slots->finished < 0)
         return false;
     pthread_attr_init(&slots->attributes);
@@ -54,7 +53,7 @@ static void hand_back(struct worker *worker)
     job->next = atomic_load(&slots->done);
     while (!atomic_compare_exchange_weak(&slots->done, &job->next, job))
         continue;
-    if (write(slots->finished, &one, sizeof one) < 0) {
+    if (slots->sys->write(slots->finished, &one, sizeof one) < 0) {
         /* Only a counter at its limit refuses, and then it is readable already. */
     }
 }
@@ -63,27 +62,29 @@ static void *work(void *argument)
 {
     struct job *first = argument;
     struct worker worker = {.slots = first->slots, .job = first};
+    const struct sys *sys = first->slots->sys;
 
     while (worker.job != NULL) {
         worker.job->serve(worker.job);
         hand_back(&worker);
         while (atomic_load(&worker.told) == 0)
-            futex_wait(&worker.told, 0);
+            sys->wait(&worker.told, 0);
     }
     return NULL;
 }
 
 static void tell(struct worker *worker, struct job *job)
 {
+    const struct sys *sys = worker->slots->sys; /* a worker that is told to end may be gone at once */
+
     worker->job = job;
     atomic_store(&worker->told, 1);
-    futex_wake(&worker->told);
+    sys->wake(&worker->told);
 }
 
 bool slots_serve(struct slots *slots, struct job *job)
 {
     struct worker *worker = slots->idle;
-    pthread_t thread;
 
     if (worker != NULL) {
         slots->idle = worker->next;
@@ -91,7 +92,7 @@ bool slots_serve(struct slots *slots, struct job *job)
         return true;
     }
     job->slots = slots;
-    return pthread_create(&thread, &slots->attributes, work, job) == 0;
+    return slots->sys->thread(&slots->attributes, work, job) == 0;
 }
 
 struct job *slots_collect(struct slots *slots, int64_t now)
@@ -99,7 +100,7 @@ struct job *slots_collect(struct slots *slots, int64_t now)
     uint64_t count;
     struct job *done;
 
-    if (read(slots->finished, &count, sizeof count) < 0) {
+    if (slots->sys->read(slots->finished, &count, sizeof count) < 0) {
         /* Not readable: nothing is done, and the list says so. */
     }
     done = atomic_exchange(&slots->done, NULL);

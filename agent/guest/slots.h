@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "guest/sys.h"
+
 struct slots;
 struct worker;
 
@@ -18,6 +20,7 @@ struct job {
 };
 
 struct slots {
+    const struct sys *sys;
     pthread_attr_t attributes;
     struct worker *idle;      /* latest first, so that the others can go */
     struct job *_Atomic done; /* what workers have put there, latest first */
@@ -25,7 +28,7 @@ struct slots {
 };
 
 /* Return: false with errno set. */
-bool slots_open(struct slots *slots);
+bool slots_open(struct slots *slots, const struct sys *sys);
 
 /* Give the job to an idle worker or a new one. Return: false if no worker could be started; the job is still the
  * caller's. */

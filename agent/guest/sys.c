@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <time.h>
@@ -10,6 +11,8 @@
 
 #include "guest/child.h"
 #include "guest/clock.h"
+#include "guest/footprint.h"
+#include "guest/futex.h"
 #include "wire/constants.h"
 
 static int64_t linux_now(void)
@@ -100,6 +103,13 @@ static void linux_random(uint8_t *bytes, size_t count)
     }
 }
 
+static int linux_thread(const pthread_attr_t *attributes, void *(*work)(void *), void *argument)
+{
+    pthread_t thread;
+
+    return pthread_create(&thread, attributes, work, argument);
+}
+
 const struct sys sys_linux = {
     .now = linux_now,
     .poll = linux_poll,
@@ -109,8 +119,10 @@ const struct sys sys_linux = {
     .shutdown = shutdown,
     .close = close,
     .accept = linux_accept,
+    .epoll_create = epoll_create1,
     .epoll_ctl = epoll_ctl,
     .epoll_wait = epoll_wait,
+    .eventfd = eventfd,
     .read = read,
     .write = write,
     .splice = linux_splice,
@@ -123,6 +135,10 @@ const struct sys sys_linux = {
     .rename = linux_rename,
     .unlink = linux_unlink,
     .random = linux_random,
+    .thread = linux_thread,
+    .wait = futex_wait,
+    .wake = futex_wake,
+    .rest = footprint_release,
     .spawn = child_spawn,
     .kill_group = child_kill_group,
     .exited = child_exited,

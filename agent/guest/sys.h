@@ -5,6 +5,8 @@
 #define GUEST_SYS_H
 
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -26,9 +28,11 @@ struct sys {
     int (*close)(int fd);
 
     int (*accept)(int listener, struct sockaddr *address, socklen_t *size); /* non-blocking, close-on-exec */
+    int (*epoll_create)(int flags);
     int (*epoll_ctl)(int epoll, int operation, int fd, struct epoll_event *event);
     int (*epoll_wait)(int epoll, struct epoll_event *events, int room, int milliseconds);
 
+    int (*eventfd)(unsigned count, int flags);
     ssize_t (*read)(int fd, void *buffer, size_t size);
     ssize_t (*write)(int fd, const void *buffer, size_t size);
     ssize_t (*splice)(int from, int to, size_t size); /* never waits for a pipe */
@@ -43,6 +47,11 @@ struct sys {
     int (*rename)(int directory, const char *from, const char *to);
     int (*unlink)(int directory, const char *name);
     void (*random)(uint8_t *bytes, size_t count); /* never waits, never fails */
+
+    int (*thread)(const pthread_attr_t *attributes, void *(*work)(void *), void *argument); /* Return: 0 or errno */
+    void (*wait)(atomic_uint *word, unsigned value);                                        /* futex.h, these two */
+    void (*wake)(atomic_uint *word);
+    void (*rest)(void); /* footprint_release() */
 
     /* child.h */
     int (*spawn)(struct child *child);
