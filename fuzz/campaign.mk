@@ -69,7 +69,7 @@ $(eval $(call fuzz-objects,oss,$(OSS_CC),))
 build/fuzz/oss/%: build/obj/oss/fuzz/%.o $(patsubst %,build/obj/oss/fuzz/%.o,$(FUZZ_SHARED) $(FUZZ_MUTATOR)) build/obj/oss/cJSON.o build/obj/oss/flags \
 		$(call objects,oss,$(filter-out agent/guest/main.c,$(AGENT_SOURCES))) FORCE
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) $(filter %.o,$^) $(LIB_FUZZING_ENGINE) -o $@
+	$(Q)$(CXX) $(CXXFLAGS) $(filter %.o,$^) $(LIB_FUZZING_ENGINE) $(FUZZ_LIBS_$*) -o $@
 fuzz-oss-names:
 	@printf '%s\n' $(FUZZ_OSS_TARGETS)
 fuzz-oss-targets: $(FUZZ_OSS_TARGETS:%=build/fuzz/oss/%)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import seeds_session
+
 from guestwire.cases.load import all_cases
 
 MOST = 65_536  # bytes of a seed: what is longer only slows a target down
@@ -48,9 +50,9 @@ def encode_frame(payload: bytes) -> bytes:
     return b"\x01" + len(payload).to_bytes(4, "big") + payload
 
 
-def write(folder: Path, seed: bytes) -> None:
+def write(folder: Path, seed: bytes, most: int = MOST) -> None:
     """Under the name that libFuzzer would give it."""
-    if len(seed) <= MOST:
+    if len(seed) <= most:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
 
@@ -70,6 +72,9 @@ def main() -> None:
             write(folder / target, request)
     for reply in REPLIES:
         write(folder / "fuzz_reply", reply)
+    for target, seeds in seeds_session.seeds().items():
+        for seed in seeds:
+            write(folder / target, seed, seeds_session.MOST)
 
 
 if __name__ == "__main__":
