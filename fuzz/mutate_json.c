@@ -14,12 +14,12 @@ static bool put(struct edit *edit, size_t at, size_t old, const char *text)
     return mutate_replace(edit, at, old, text, strlen(text));
 }
 
-/* Half of the time one that suits the member's name. */
+/* Mostly one that suits the member's name. */
 static bool set_value(struct mutator *mutator, struct edit *edit, struct item item)
 {
     const uint8_t *quote = edit->bytes + item.start;
     const uint8_t *close = item.start < item.value ? memchr(quote + 1, '"', item.value - item.start - 1) : NULL;
-    const size_t length = close != NULL && mutate_random(mutator, 2) == 0 ? (size_t)(close - quote) - 1 : 0;
+    const size_t length = close != NULL && mutate_random(mutator, 4) > 0 ? (size_t)(close - quote) - 1 : 0;
     char word[WORD_ROOM];
 
     return put(edit, item.value, item.end - item.value, words_value(mutator, quote + 1, length, word));
@@ -90,26 +90,27 @@ static bool change_item(struct mutator *mutator, struct edit *edit, const struct
     const struct item other = items->all[mutate_random(mutator, items->count)];
     char member[2 * WORD_ROOM];
 
-    switch (mutate_random(mutator, 12)) {
+    switch (mutate_random(mutator, 13)) {
     case 0:
     case 1:
-        return set_value(mutator, edit, item);
     case 2:
-        return drop(edit, item);
+        return set_value(mutator, edit, item);
     case 3:
-        return repeat(edit, item);
+        return drop(edit, item);
     case 4:
+        return repeat(edit, item);
+    case 5:
         return mutate_replace(edit, item.value, item.end - item.value, edit->bytes + other.value,
                               other.end - other.value);
-    case 5:
-        return put(edit, item.start, 0, words_member(mutator, member));
     case 6:
-        return change_string(mutator, edit, item);
+        return put(edit, item.start, 0, words_member(mutator, member));
     case 7:
-        return put(edit, item.value, 0, spaces[mutate_random(mutator, sizeof spaces / sizeof *spaces)]);
+        return change_string(mutator, edit, item);
     case 8:
-        return wrap(mutator, edit, item);
+        return put(edit, item.value, 0, spaces[mutate_random(mutator, sizeof spaces / sizeof *spaces)]);
     case 9:
+        return wrap(mutator, edit, item);
+    case 10:
         return change_number(mutator, edit, item);
     default:
         return mutate_bytes_at(mutator, edit, item.value, item.end - item.value);

@@ -84,12 +84,18 @@ static bool change_length(struct mutator *mutator, struct edit *edit, struct spa
     return true;
 }
 
+/* Return: one of the contract, or one beside them. */
+static uint8_t any_type(struct mutator *mutator)
+{
+    return (uint8_t)mutate_random(mutator, FRAME_EOF + 2);
+}
+
 static bool add_frame(struct mutator *mutator, struct edit *edit, size_t at)
 {
     uint8_t frame[LIMIT_FRAME_HEADER + 16] = {0};
     const size_t length = mutate_random(mutator, 16);
 
-    frame[0] = (uint8_t)mutate_random(mutator, FRAME_EOF + 2);
+    frame[0] = any_type(mutator);
     declare(frame, length);
     return mutate_replace(edit, at, 0, frame, LIMIT_FRAME_HEADER + length);
 }
@@ -113,8 +119,8 @@ static bool change_frames(struct mutator *mutator, struct edit *edit, const stru
     const struct span other = frames->all[mutate_random(mutator, frames->count)];
 
     switch (mutate_random(mutator, 12)) {
-    case 0:
-        edit->bytes[span.at] = (uint8_t)mutate_random(mutator, FRAME_EOF + 2);
+    case 0: /* a target may have types of its own */
+        edit->bytes[span.at] = mutate_random(mutator, 2) == 0 ? edit->bytes[other.at] : any_type(mutator);
         return true;
     case 1:
         return change_length(mutator, edit, span);

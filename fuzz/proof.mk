@@ -1,4 +1,4 @@
-# What fuzz targets are worth: how fast they are.
+# What fuzz targets are worth: how fast they are, and whether they find bugs.
 
 # Speed under ASan and UBSan alone: what an engine adds to watch coverage is not the target's doing. cJSON as it is shipped.
 BENCH_CC := $(FUZZ_CC) $(C_FLAGS) $(FUZZ_FLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -25,4 +25,9 @@ build/fuzz/bench/cjson: $(patsubst %,build/obj/bench/fuzz/%.o,bench bench_cjson)
 fuzz-bench: $(FUZZ_CHOSEN:%=build/fuzz/bench/%) build/fuzz/bench/cjson ## speed of TARGETS="fuzz_frame ..." beside cJSON's parse and print
 	$(Q)$(PYTHON) fuzz/bench.py $(FUZZ_CHOSEN)
 
-.PHONY: fuzz-bench
+# Built first as they are, so that a plant compiles only what it breaks.
+SELFTEST_ARGS ?=
+fuzz-selftest: $(FUZZ_TARGETS:%=build/fuzz/%) $(FUZZ_TARGETS:%=build/fuzz/replay/%) $(VENV) ## planted bugs: does each fall? SELFTEST_ARGS='--jobs 2 5 7'
+	$(Q)exec .venv/bin/python fuzz/selftest.py $(SELFTEST_ARGS)
+
+.PHONY: fuzz-bench fuzz-selftest
