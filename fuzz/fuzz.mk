@@ -24,7 +24,8 @@ world = $(foreach folder,$(1),$(FUZZ_WORLD_TARGETS:%=build/fuzz/$(folder)%)): $(
 $(eval $(call world,replay/,fuzz))
 $(eval $(call world,replay-plain/,plain/fuzz))
 $(eval $(call world,coverage/,coverage/fuzz))
-$(eval $(call world,replay-clang/ bench/,libfuzzer/fuzz))
+$(eval $(call world,bench/,bench/fuzz))
+$(eval $(call world,replay-clang/,libfuzzer/fuzz))
 $(FUZZ_WORLD_TARGETS:%=build/fuzz/%): $(FUZZ_WORLD:%=build/obj/libfuzzer/fuzz/%.o)
 # What it compares tells the engine nothing about the agent, and took half of the time.
 $(FUZZ_WORLD:%=build/obj/libfuzzer/fuzz/%.o): private FUZZ_CFLAGS += -fno-sanitize-coverage=trace-cmp

@@ -30,6 +30,8 @@ static void serve(struct desk *desk, const struct desk_setup *setup)
     world_settle();
 }
 
+const struct fuzz_input fuzz_input = {.form = FUZZ_STREAM};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct desk desk;
