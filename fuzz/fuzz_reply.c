@@ -30,8 +30,8 @@ static struct input read_input(const uint8_t *data, size_t size)
     return input;
 }
 
-/* Return: the payload as cJSON reads it. */
-static const cJSON *decoded(const uint8_t *frame, size_t length, void *room, size_t size)
+/* Return: the payload as cJSON reads it, in *room, as large as a payload of that length needs. */
+static const cJSON *decoded(const uint8_t *frame, size_t length, void **room)
 {
     struct frame_decoder decoder = {0};
     const char *payload = (const char *)frame + LIMIT_FRAME_HEADER;
@@ -40,7 +40,8 @@ static const cJSON *decoded(const uint8_t *frame, size_t length, void *room, siz
     FUZZ_CHECK(frame_decode(&decoder, frame, length, &consumed) == FRAME_HEADER_READY, "a reply is a frame");
     FUZZ_CHECK(decoder.header.type == FRAME_JSON && decoder.header.length == length - consumed, "of the right length");
     FUZZ_CHECK(json_strict(payload, length - consumed).verdict == JSON_GOOD, "what goes out obeys the profile");
-    arena_use(room, size);
+    *room = fuzz_room(request_room(length));
+    arena_use(*room, request_room(length));
     return cJSON_ParseWithLength(payload, length - consumed);
 }
 
@@ -49,21 +50,21 @@ static const cJSON *member(const cJSON *tree, const char *name)
     return cJSON_GetObjectItemCaseSensitive(tree, name);
 }
 
-static void check_error(const struct input *input, uint8_t *out, void *room, size_t size)
+static void check_error(const struct input *input, uint8_t *out, void **room)
 {
     struct wire_error error = {.code = (enum wire_code)(1 + input->code % WIRE_INTERNAL)};
     const cJSON *tree;
 
     memcpy(error.text, input->text, sizeof error.text);
-    tree = decoded(out, reply_error(out, &error), room, size);
+    tree = decoded(out, reply_error(out, &error), room);
     FUZZ_CHECK(strcmp(member(tree, "code")->valuestring, wire_code_name(error.code)) == 0, "the same code");
     same_text(member(tree, "error"), error.text[0] != '\0' ? error.text : wire_code_name(error.code), LIMIT_ERROR_TEXT);
 }
 
-static void check_file(const struct input *input, uint8_t *out, void *room, size_t size)
+static void check_file(const struct input *input, uint8_t *out, void **room)
 {
     const uint64_t most = LIMIT_JSON_INTEGER;
-    const cJSON *tree = decoded(out, reply_file(out, input->code * 257U, input->number), room, size);
+    const cJSON *tree = decoded(out, reply_file(out, input->code * 257U, input->number), room);
     const double sent = member(tree, "size")->valuedouble;
 
     FUZZ_CHECK((uint64_t)sent == (input->number < most ? input->number : most), "the same size, within JSON-INT");
@@ -73,23 +74,22 @@ static void check_file(const struct input *input, uint8_t *out, void *room, size
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct input input = read_input(data, size);
-    const size_t room_size = request_room(REPLY_ROOM);
-    void *room = fuzz_room(room_size), *out = fuzz_room(REPLY_ROOM);
+    void *room = NULL, *out = fuzz_room(REPLY_ROOM);
     const cJSON *tree;
 
     switch (input.kind % 4) {
     case 0:
-        check_error(&input, out, room, room_size);
+        check_error(&input, out, &room);
         break;
     case 1:
-        check_file(&input, out, room, room_size);
+        check_file(&input, out, &room);
         break;
     case 2:
-        tree = decoded(out, reply_exit(out, (int)input.number), room, room_size);
+        tree = decoded(out, reply_exit(out, (int)input.number), &room);
         FUZZ_CHECK((int)member(tree, "exit_code")->valuedouble == (int)input.number, "the same exit code");
         break;
     default:
-        tree = decoded(out, reply_pong(out, input.text, input.text), room, room_size);
+        tree = decoded(out, reply_pong(out, input.text, input.text), &room);
         same_text(member(tree, "agent_version"), input.text, 512);
         same_text(member(tree, "instance"), input.text, 512);
     }
