@@ -80,7 +80,8 @@ seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing h
 		mkdir -p build/fuzz/merged/$$target build/fuzz/corpus/$$target fuzz/corpus/$$target && \
 		build/fuzz/$$target -merge=1 build/fuzz/merged/$$target fuzz/corpus/$$target build/fuzz/seeds/$$target \
 			build/fuzz/corpus/$$target 2>build/fuzz/merged/$$target.log && \
-		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; done
+		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; \
+		if [ -d build/fuzz/seeds/kept/$$target ]; then cp build/fuzz/seeds/kept/$$target/* fuzz/corpus/$$target/; fi; done
 	$(Q)for target in $(TARGETS); do echo "$$target: $$(ls fuzz/corpus/$$target | wc -l) files"; done
 	$(Q)$(ORACLE_PYTHON) fuzz/cases.py
 

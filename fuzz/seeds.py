@@ -1,4 +1,5 @@
-"""Write the conformance cases as inputs of the fuzz targets: `python fuzz/seeds.py FOLDER` fills FOLDER/TARGET/."""
+"""Write the conformance cases as inputs of the fuzz targets: `python fuzz/seeds.py FOLDER` fills FOLDER/TARGET/, and
+FOLDER/kept/TARGET/ with what belongs to a corpus whatever a merge makes of it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import seeds_rare
 import seeds_session
 
 from guestwire.cases.load import all_cases
@@ -66,10 +68,12 @@ def main() -> None:
         for payload in payloads(stream):
             for target in PAYLOAD_TARGETS:
                 write(folder / target, payload)
-    for request in REQUESTS:
+    for request in (*REQUESTS, *seeds_rare.payloads()):
         write(folder / "fuzz_frame", encode_frame(request) + CUTS)
         for target in PAYLOAD_TARGETS:
             write(folder / target, request)
+    for request in seeds_rare.KEPT:
+        write(folder / "kept/fuzz_request", request)
     for reply in REPLIES:
         write(folder / "fuzz_reply", reply)
     for target, seeds in seeds_session.seeds().items():

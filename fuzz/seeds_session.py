@@ -58,6 +58,7 @@ BASIC = [
     frame(FILL, b"\0x") + put(),
     get("file"),
     get("big"),
+    get("no/" * 500),
     run([10, 42, EXIT | 3]),
     run([NO_PIDFD, 3, SLEEP | 8, 35, DIE | 9, 5]),
     run([*FLOOD, CLOSE | 1, EXIT]),

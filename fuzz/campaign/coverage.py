@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from campaign.places import Places, shown
@@ -107,15 +108,34 @@ def _call(words: list[str]) -> str:
 def read(lcov: str) -> Coverage:
     """An lcov tracefile."""
     found: Coverage = {}
-    current = FileCoverage()
+    name, current = "", FileCoverage()
     for line in lcov.splitlines():
         word, _, value = line.partition(":")
         if word == "SF":
-            current = found.setdefault(shown(Path(value)), FileCoverage())
+            name = shown(Path(value))
+            current = found.setdefault(name, FileCoverage())
         elif word == "DA":
             number, count = value.split(",")[:2]
+            if source(name, int(number)).startswith(
+                "#"
+            ):  # the definition of a macro: what it expands to is counted elsewhere
+                continue
             current.lines[int(number)] = current.lines.get(int(number), 0) + int(count)
         elif word == "BRDA":
             number, _, _, taken = value.split(",")
             current.branches.append((int(number), taken not in ("-", "0")))
     return found
+
+
+@cache
+def _lines(file: str) -> list[str]:
+    try:
+        return Path(file).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def source(file: str, line: int) -> str:
+    """A line of a source file, without its margins."""
+    lines = _lines(file)
+    return lines[line - 1].strip() if 0 < line <= len(lines) else ""

@@ -12,8 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from campaign.bars import source
-from campaign.coverage import Coverage, FileCoverage
+from campaign.coverage import Coverage, FileCoverage, source
 from campaign.findings import Finding
 from campaign.screen import duration
 from campaign.worker import Sample, State
