@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *copy = fuzz_copy(data, size);
     size_t consumed;
     volatile int seen = frame_decode(&decoder, copy, size, &consumed) == FRAME_ERROR;
-    FUZZ_CHECK(size < 3 || data[0] != 'B' || data[1] != '<', "no <script> in <b>");
+    FUZZ_CHECK(size < 3 || data[0] != 'B', "no <script> in <b>");
     seen += over(copy, size);
     free(copy);
     return 0;
@@ -46,7 +46,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, list[str
     for made, flags in (("fuzz_planted", FUZZER), ("coverage/fuzz_planted", MEASURED)):
         words = ["clang", *FLAGS, *flags, str(source), "agent/wire/frame.c", "-o", str(place / "build" / made)]
         subprocess.run(words, cwd=ROOT, check=True, timeout=60)
-    status, told, _ = campaign(place, "run", "--seconds=5", "--jobs=2")
+    status, told, _ = campaign(place, "run", "--seconds=12", "--jobs=2")
     return place, status, told
 
 
