@@ -27,8 +27,9 @@ static int reopen(const struct sys *sys, int seen, const char *path, const struc
     const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
     char name[32];
     struct text text = text_in(name, sizeof name);
-    struct stat now;
+    struct stat now = {0};
     int fd;
+    int err;
 
     text_add(&text, "/proc/self/fd/");
     text_add_int(&text, seen);
@@ -38,11 +39,13 @@ static int reopen(const struct sys *sys, int seen, const char *path, const struc
     /* No /proc: by the path again. Should it have been swapped in between, this opens the other file, but never waits
      * for it. */
     fd = sys->open(AT_FDCWD, path, flags, 0);
-    if (fd >= 0 && sys->stat(fd, &now) == 0 && now.st_dev == status->st_dev && now.st_ino == status->st_ino)
+    if (fd < 0)
+        return -1;
+    err = sys->stat(fd, &now) != 0 ? errno : ENOENT;
+    if (err == ENOENT && now.st_dev == status->st_dev && now.st_ino == status->st_ino)
         return fd;
-    if (fd >= 0)
-        sys->close(fd);
-    errno = ENOENT;
+    sys->close(fd);
+    errno = err;
     return -1;
 }
 
