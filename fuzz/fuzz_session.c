@@ -9,22 +9,25 @@
 #include "judge.h"
 #include "world_parts.h"
 
-#define KEPT                                                                                                 \
-    5 /* epoll set, the desk's and the stop's events, signals, and the listener, which listen_close() closes \
-       */
+/* The epoll set, the desk's event and the stop's, signals, and the listener, which is closed past the table. */
+#define KEPT 5
 
-/* A desk is for good, and two megabytes: the next input gets the same, as it was. */
+/* A desk is for good, and two megabytes: the next input gets the same one. */
 static void clear(struct desk *desk)
 {
-    memset(desk, 0, offsetof(struct desk, places) + desk->used * sizeof *desk->places);
+    memset(desk, 0, offsetof(struct desk, places));
 }
 
 static void serve(struct desk *desk, const struct desk_setup *setup)
 {
+    const size_t others = desk->held = world()->others;
+
     while (!desk->stopping)
         desk_turn(desk);
     desk_stop(desk);
     FUZZ_CHECK(desk->connections == 0, "SRV-STOP: no conversation is left");
+    FUZZ_CHECK(desk->held == others && desk->queued_bytes == 0 && desk->paused == 0,
+               "SRV-CONNS: what is held is known");
     FUZZ_CHECK(setup->listener->fd == -1, "SRV-STOP: nobody is accepted any more");
     slots_dismiss(&desk->slots, CLOCK_NEVER);
     world_settle();
@@ -62,6 +65,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned i = 0; i < world->hosts; i++)
             judge_conversation(world, &world->host_at[i]);
     }
-    world_close(world);
     return 0;
 }

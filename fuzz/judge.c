@@ -14,7 +14,7 @@ struct talk {
     const struct host *host;
     const struct record *record;
     struct request request;
-    size_t upload; /* where it begins in what the host sent */
+    size_t upload; /* where it begins in what the host sent; once read, where it ends */
     bool complete; /* the host sent all that an answer takes */
     size_t streams[2], data;
     bool header, ended;
@@ -70,6 +70,7 @@ static enum wire_code read_upload(struct talk *talk, const struct node *file)
         at += consumed;
         if (event != FRAME_END)
             continue;
+        talk->upload = at;
         talk->complete = true;
         if (decoder.header.type != FRAME_DATA)
             return decoder.header.type == FRAME_EOF ? WIRE_SIZE_MISMATCH : WIRE_UNEXPECTED_FRAME;
@@ -94,7 +95,8 @@ static void judge_put(struct talk *talk)
     const enum wire_code frames = read_upload(talk, talk->ended && talk->code == NULL ? file : NULL);
     const int err = record->err == 0 && frames == WIRE_OK ? record->close_err : record->err;
 
-    FUZZ_CHECK(talk->complete || talk->host->out.size == 0, "PUT-DRAIN: an answer waits for the upload's end");
+    FUZZ_CHECK(talk->host->out.size == 0 || (talk->complete && talk->host->taken >= talk->upload),
+               "PUT-DRAIN: an answer waits for the upload's end");
     if (!talk->ended)
         return;
     if (talk->code == NULL) {
@@ -141,8 +143,8 @@ static void judge_run(const struct talk *talk)
     FUZZ_CHECK(talk->code == NULL, "RUN-EXIT: a command that started is no error");
     for (unsigned i = 0; i < 2; i++) {
         FUZZ_CHECK(talk->streams[i] <= command->written[i], "RUN-STREAM: nothing that it did not write");
-        FUZZ_CHECK(!talk->ended || command->killed || talk->streams[i] == command->written[i],
-                   "RUN-EXIT: all output before the end");
+        FUZZ_CHECK(!talk->ended || talk->streams[i] == (command->killed ? command->held : command->written)[i],
+                   "RUN-EXIT, RUN-TIMEOUT: all output before the end");
     }
 }
 
@@ -290,6 +292,12 @@ static bool read_request(struct talk *talk, void **room)
     return true;
 }
 
+/* GET-WAIT */
+static bool waits_for_file(const struct talk *talk)
+{
+    return talk->header && talk->world->node[talk->record->opened].kind == NODE_SILENT;
+}
+
 static void judge_answer(struct talk *talk)
 {
     const struct host *host = talk->host;
@@ -313,7 +321,7 @@ static void judge_answer(struct talk *talk)
         FUZZ_CHECK(host->agent_shut, "CONV-LINGER: the sending side is shut down behind the terminal frame");
     else
         FUZZ_CHECK(host->excused || talk->world->stopped || talk->world->excused_memory || talk->record->broken ||
-                       !talk->complete,
+                       !talk->complete || waits_for_file(talk),
                    "a whole request of a host that stays is answered");
 }
 

@@ -10,12 +10,30 @@ from guestwire.cases.load import all_cases
 from guestwire.cases.model import Conversation
 
 # world_script.h
-CONNECT, HOST, SHUT, LEAVE, QUIET, WAIT, JUMP, FAULT, PIECE, DEAF, COMMAND, FILE, DISK, RAW, SIGNAL, PREEMPT, FILL = (
-    range(0xE0, 0xF1)
-)
+(
+    CONNECT,
+    HOST,
+    SHUT,
+    LEAVE,
+    QUIET,
+    WAIT,
+    JUMP,
+    FAULT,
+    PIECE,
+    DEAF,
+    COMMAND,
+    FILE,
+    DISK,
+    RAW,
+    SIGNAL,
+    PREEMPT,
+    FILL,
+    OTHERS,
+) = range(0xE0, 0xF2)
 STEPS = {"shutdown": SHUT, "close": LEAVE, "wait": QUIET, "expect": QUIET}
 MOST = 4_096  # bytes of a seed: fuzz_request is for long requests
-CALLS = 22  # world.h
+CALLS = 22  # world.h, and some of them
+RECV, SEND, OPEN, WRITE, READ, PIPE, SPLICE_IN, SPLICE_OUT = 0, 1, 6, 8, 9, 13, 14, 15
 ERRORS = 7  # of a call, at the most
 DATA, EOF = 4, 5
 
@@ -42,8 +60,8 @@ def get(path: str) -> bytes:
     return request("get_file", path=path)
 
 
-FLOOD = [15, 15, 15, 15, 15, 47, 47, 47]
-SLEEP, EXIT, CLOSE, DIE, NO_PIDFD = 0xA0, 0x60, 0x40, 0x80, 0xC0
+FLOOD = [15, 15, 15, 47]
+SLEEP, EXIT, CLOSE, DIE, NO_PIDFD, SLOW, ESCAPE = 0xA0, 0x60, 0x40, 0x80, 0xC1, 0xC2, 0xE0
 BASIC = [
     request("ping"),
     put(),
@@ -64,7 +82,11 @@ BASIC = [
     run([*FLOOD, CLOSE | 1, EXIT]),
     run([14, SLEEP | 12], timeout=0.5),
     run([SLEEP | 20], timeout=1, env={"A": "b", "N": 3}),
+    run([ESCAPE, 15, 15, 15, SLEEP | 11, 9, 41, SLEEP | 12, 9], timeout=1),
     run([], shell="login"),
+    run([SLOW, SLEEP | 20], timeout=1),
+    request("\x01" * 99),
+    request("get_file", path="\x01" * 99),
 ]
 PATHS = [
     *(
@@ -123,16 +145,39 @@ def moods(seed: bytes) -> Iterator[bytes]:
     yield b"".join(
         [run([SLEEP | 9]), frame(CONNECT)] * 2 + [seed, frame(QUIET), frame(SHUT), frame(QUIET), frame(LEAVE)]
     )
-    yield b"".join([run([SLEEP | 9]), frame(CONNECT)] * 2 + [seed, frame(QUIET), frame(LEAVE)])
+    busy = b"".join([run([SLEEP | 9]), frame(CONNECT)] * 2)
+    yield busy + seed + frame(QUIET) + frame(SHUT) + frame(WAIT, b"\5") + frame(LEAVE)
+    yield busy + seed + frame(QUIET) + frame(LEAVE)
 
 
 def crowds() -> Iterator[bytes]:
-    """Big requests that wait for one another's memory (SRV-CONNS), one of them whole in the end or given up."""
-    half = frame(FILL, b"\x13 ")
-    hosts = frame(CONNECT).join([frame(RAW, b"\1\0\x10\0\0{") + half] * 8) + frame(QUIET)
-    for rest in (b"", frame(HOST, b"\0") + half, frame(HOST, b"\1") + frame(LEAVE), frame(HOST, b"\7") + frame(LEAVE)):
-        yield hosts + rest + frame(QUIET) + frame(HOST, b"\2") + frame(LEAVE)
-        yield hosts + rest + frame(QUIET) + frame(SIGNAL, b"\1")
+    """Requests that wait for one another's memory (SRV-CONNS)."""
+    ping = request("ping", x="x" * 600)
+    for held in (0xB000, 0xCFA0, 0xCFC0, 0xCFE0, 0xD000):
+        for size in (ping, ping[:-9], request("run", cmd="x" * 4000)):
+            hosts = frame(OTHERS, held.to_bytes(2, "big")) + frame(CONNECT).join([frame(RAW, size)] * 4) + frame(QUIET)
+            yield hosts
+            for number in range(4):
+                host = frame(HOST, bytes([number]))
+                yield hosts + host + frame(LEAVE) + frame(QUIET)
+                yield hosts + host + frame(RAW, ping[-9:]) + frame(QUIET) + frame(LEAVE)
+                yield hosts + host + frame(SHUT) + frame(QUIET) + frame(SIGNAL, b"\1")
+
+
+def pairs() -> Iterator[bytes]:
+    """Two calls that fail, one after the other: where the agent has a second way, it may fail too."""
+    for first in (
+        bytes([PIPE, 0, 1, 0]),
+        bytes([SPLICE_IN, 0, 1, 1]),
+        bytes([SPLICE_OUT, 0, 1, 1]),
+        bytes([OPEN, 1, 1, 0]),
+    ):
+        for call in (OPEN, WRITE, READ, RECV, SEND, SPLICE_OUT):
+            for error in range(ERRORS):
+                for after in (0, 1):
+                    for seed in (put(), get("file"), run([15, 15])):
+                        yield frame(FAULT, first + bytes([call, after, 1, error])) + seed
+                        yield frame(PIECE, b"\2") + frame(FAULT, first + bytes([call, after, 1, error])) + seed
 
 
 def sessions() -> Iterator[bytes]:
@@ -142,6 +187,7 @@ def sessions() -> Iterator[bytes]:
         yield put(path, name="x")
     yield frame(CONNECT, b"\1") + request("ping")
     yield from crowds()
+    yield from pairs()
     for seed in BASIC:
         yield seed
         yield from moods(seed)

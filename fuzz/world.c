@@ -121,14 +121,13 @@ struct world *world_open(const uint8_t *script, size_t size)
             w->pattern[i] = (uint8_t)(i % 251);
     }
     memset((uint8_t *)w + offsetof(struct world, until), 0,
-           offsetof(struct world, node) - offsetof(struct world, until));
+           offsetof(struct world, host_at) - offsetof(struct world, until));
     w->script = script;
     w->left = size;
     w->running = WORLD_DESK;
     w->now = 1000 * CLOCK_SECOND;
     w->disk = (size_t)1 << 22;
-    w->hosts = 1;
-    w->host_at[0].record = WORLD_NOBODY;
+    world_add_host(w, false);
     for (unsigned i = 0; i <= WORLD_WORKERS; i++)
         w->records[i] = WORLD_NOBODY;
     files_reset(w);
@@ -147,16 +146,4 @@ void world_check_clean(const struct world *w, unsigned kept)
     for (unsigned i = 0; i < w->nodes; i++)
         FUZZ_CHECK(!w->node[i].standing || !w->node[i].temporary, "PUT-CLEAN: no temporary file is left");
     FUZZ_CHECK(w->held == 0, "SRV-SURVIVE: no memory is left");
-}
-
-void world_close(struct world *w)
-{
-    for (unsigned i = 0; i < w->nodes; i++)
-        free(w->node[i].content.bytes);
-    for (unsigned i = 0; i < w->pipes; i++)
-        free(w->pipe[i].held.bytes);
-    for (unsigned i = 0; i < w->hosts; i++) {
-        free(w->host_at[i].in.bytes);
-        free(w->host_at[i].out.bytes);
-    }
 }

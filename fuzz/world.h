@@ -24,7 +24,7 @@
 #define WORLD_PATH     4095
 #define WORLD_PATIENCE (200 * CLOCK_SECOND) /* more than any of the contract's timeouts */
 #define WORLD_CALLS \
-    100000 /* that a conversation may take, waits included; from a tenth of it on nothing is cut short */
+    100000 /* that a conversation may take, waits included; after a fortieth of it nothing is cut short */
 
 /* What may be made to fail; the order is that of the input's FAULT. */
 enum call {
@@ -119,7 +119,10 @@ struct command {
     int64_t next_at;
     int pipes[2];      /* -1: it has closed that end */
     size_t written[2]; /* bytes of world_pattern() */
+    size_t held[2];    /* of those, what its pipes held when its group was killed, and what was read before */
     bool exited, killed, reaped;
+    bool slow;    /* it does not die at once */
+    bool escaped; /* what is left of the script is done by a process of another group */
     int exit_code;
 };
 
@@ -141,21 +144,23 @@ struct host {
     bool accepted;
     bool shut, closed; /* by the host */
     bool deaf;         /* does not read: `room` more bytes fit */
+    bool was_deaf;
     size_t room;
     bool agent_shut, agent_closed;
     int64_t since;        /* when it was accepted, then when the agent shut its side down */
     bool hasty;           /* the agent closed a conversation that lingered (CONV-LINGER) too soon */
-    bool excused;         /* may get less than an answer: it left, a call on its socket failed, time ran out */
+    size_t taken;         /* bytes that the agent had read of it when it began to answer */
+    bool excused;         /* may get less than an answer: it left, a call on its socket failed, it was late or slow */
     struct record record; /* of who served it, at the latest byte */
 };
 
 struct world {
-    struct fiber fibers[WORLD_WORKERS]; /* these two outlive an input */
+    struct fiber fibers[WORLD_WORKERS]; /* what outlives an input: these, and the memory of the last three */
     uint8_t pattern[WORLD_PATTERN + 251];
     int64_t until[WORLD_WORKERS]; /* what is asked again then */
     struct record records[WORLD_WORKERS + 1];
     unsigned running; /* WORLD_DESK or a worker's number */
-    bool moved;       /* somebody found what it waited for */
+    bool moved;       /* whoever runs did something but wait */
 
     const uint8_t *script; /* what is left of the input */
     size_t left;
@@ -163,12 +168,14 @@ struct world {
     unsigned accepted;
     bool quiet;        /* the script waits until nobody moves */
     int64_t script_at; /* or until then */
+    int64_t lost;      /* time that the script let pass */
     unsigned preempt;  /* a worker's turn ends after so many calls; 0: where it waits */
 
     int64_t now;
     uint64_t calls;
-    size_t piece; /* the most that one call moves; 0: any */
-    size_t disk;  /* bytes left on it */
+    size_t piece;  /* the most that one call moves; 0: any */
+    size_t disk;   /* bytes left on it */
+    size_t others; /* bytes that requests hold which nobody sees */
     unsigned faults, signals;
     uint64_t drawn; /* random() */
     struct fault fault[WORLD_FAULTS];
@@ -178,13 +185,13 @@ struct world {
 
     unsigned nodes, pipes, commands, planned;
     struct handle handles[WORLD_FDS];
-    struct host host_at[WORLD_HOSTS];
-    struct pipe pipe[WORLD_PIPES];
     struct command command[WORLD_COMMANDS];
     struct {
         const uint8_t *script;
         size_t left;
     } plan[WORLD_COMMANDS]; /* what the commands to come do */
+    struct host host_at[WORLD_HOSTS];
+    struct pipe pipe[WORLD_PIPES];
     struct node node[WORLD_NODES];
 };
 
@@ -204,8 +211,6 @@ void world_settle(void);
 
 /* All that was the agent's is given back: descriptors (but the `kept` ones), commands, temporary files, memory. */
 void world_check_clean(const struct world *world, unsigned kept);
-
-void world_close(struct world *world);
 
 /* Return: WORLD_PATTERN bytes that a command writes to that stream (0, 1) behind `at` others. */
 const uint8_t *world_pattern(unsigned stream, size_t at);

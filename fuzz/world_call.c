@@ -3,16 +3,24 @@
 
 #include "world_parts.h"
 
+#define BUFFER_KEPT (1U << 18) /* bytes worth keeping for the next input: asking for them anew takes page faults */
+
 struct record *world_record(void)
 {
     return &world()->records[world()->running];
+}
+
+void world_count(struct world *w)
+{
+    FUZZ_CHECK(++w->calls < WORLD_CALLS, "everything comes to its end");
 }
 
 bool world_fails(enum call call)
 {
     struct world *w = world();
 
-    FUZZ_CHECK(++w->calls < WORLD_CALLS, "a conversation comes to its end");
+    world_count(w);
+    w->moved = true;
     if (w->preempt > 0 && w->running != WORLD_DESK && w->calls % w->preempt == 0)
         world_preempt();
     world_script_step(w);
@@ -43,7 +51,7 @@ size_t world_piece(size_t size)
 {
     const struct world *w = world();
 
-    return w->piece > 0 && size > w->piece && w->calls < WORLD_CALLS / 10 ? w->piece : size;
+    return w->piece > 0 && size > w->piece && w->calls < WORLD_CALLS / 40 ? w->piece : size;
 }
 
 int world_handle_new(enum handle_kind kind, unsigned index)
@@ -69,13 +77,14 @@ struct handle *world_handle(int fd)
     return handle;
 }
 
-/* CONV-IDLE, CONV-STALL: after ten seconds there may be no answer. CONV-LINGER: five are waited for the host. */
+/* CONV-IDLE, CONV-STALL: a host that was late or slow may be given up after ten seconds. CONV-LINGER: it is waited for
+ * five. */
 static void hang_up(const struct world *w, struct host *host)
 {
     const int64_t span = w->now - host->since;
 
     host->agent_closed = true;
-    host->excused = host->excused || span >= 10 * CLOCK_SECOND;
+    host->excused = host->excused || (span >= 10 * CLOCK_SECOND && (host->was_deaf || w->lost >= 5 * CLOCK_SECOND));
     host->hasty = host->agent_shut && !host->excused && !w->stopped && span < 5 * CLOCK_SECOND &&
                   !(host->shut && buffer_left(&host->in) == 0);
 }
@@ -101,17 +110,31 @@ int world_close_fd(int fd)
     return fails ? -1 : 0;
 }
 
-void buffer_add(struct buffer *buffer, const void *bytes, size_t size)
+void buffer_clear(struct buffer *buffer)
 {
-    if (size == 0)
+    buffer->start = buffer->size = 0;
+    if (buffer->room <= BUFFER_KEPT)
         return;
+    free(buffer->bytes);
+    buffer->bytes = NULL;
+    buffer->room = 0;
+}
+
+uint8_t *buffer_grow(struct buffer *buffer, size_t size)
+{
     if (buffer->room - buffer->size < size) {
         buffer->room = (buffer->size + size) * 2;
         buffer->bytes = realloc(buffer->bytes, buffer->room);
         if (buffer->bytes == NULL)
             abort();
     }
-    memcpy(buffer->bytes + buffer->size, bytes, size);
+    return buffer->bytes + buffer->size;
+}
+
+void buffer_add(struct buffer *buffer, const void *bytes, size_t size)
+{
+    if (size > 0)
+        memcpy(buffer_grow(buffer, size), bytes, size);
     buffer->size += size;
 }
 

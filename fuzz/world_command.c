@@ -1,7 +1,7 @@
 /* A command's script, a byte for each deed, the high three bits saying what: 0 write to stdout, 1 to stderr (2^low
  * bytes), 2 close a stream (1: stderr), 3 exit with status `low`, 4 die of signal `low`, 5 sleep (2^low ms), 6
- * nothing; as the first: there is no pidfd. What follows the exit is a background process's. At its end: exit 0, and
- * all is closed. */
+ * nothing; as the first: 1 there is no pidfd, 2 it takes time to die; 7 another group does the rest. What follows the
+ * exit is a background process's. At its end: exit 0, and all is closed. */
 #include <errno.h>
 #include <signal.h>
 
@@ -9,7 +9,8 @@
 #include "world_parts.h"
 
 #define PID        1000
-#define MOST_BYTES 16 /* of one write, as a power of two */
+#define DYING      (300 * CLOCK_MILLISECOND) /* for one that is slow */
+#define MOST_BYTES 16                        /* of one write, as a power of two */
 
 const uint8_t *world_pattern(unsigned stream, size_t at)
 {
@@ -28,6 +29,7 @@ int world_spawn(struct child *child)
 {
     struct world *w = world();
     struct command *command = &w->command[w->commands];
+    unsigned manner = 0;
 
     FUZZ_CHECK(child->path[0] != '\0' && child->argv[2] != NULL && child->argv[3] == NULL && child->env != NULL,
                "RUN-SHELL: a shell, how, and what");
@@ -36,12 +38,16 @@ int world_spawn(struct child *child)
         return errno;
     if (w->commands == WORLD_COMMANDS)
         return EAGAIN;
-    *command =
-        (struct command){.script = w->plan[w->commands].script, .left = w->plan[w->commands].left, .next_at = w->now};
+    if (w->plan[w->commands].left > 0 && w->plan[w->commands].script[0] >> 5 == 6)
+        manner = w->plan[w->commands].script[0];
+    *command = (struct command){.slow = (manner & 2U) != 0,
+                                .script = w->plan[w->commands].script,
+                                .left = w->plan[w->commands].left,
+                                .next_at = w->now};
     command->pipes[0] = (int)world_handle(child->out)->index;
     command->pipes[1] = (int)world_handle(child->err)->index;
     child->pid = PID + (int)w->commands;
-    child->pidfd = command->left > 0 && command->script[0] >> 5 == 6 ? -1 : world_handle_new(HANDLE_PIDFD, w->commands);
+    child->pidfd = (manner & 1U) != 0 ? -1 : world_handle_new(HANDLE_PIDFD, w->commands);
     w->pipe[command->pipes[0]].writers++;
     w->pipe[command->pipes[1]].writers++;
     world_record()->command = (int)w->commands++;
@@ -73,11 +79,18 @@ void world_kill_group(const struct child *child)
         return;
     command = command_of(child);
     FUZZ_CHECK(!command->reaped, "RUN-REAP: no group is signalled whose shell is reaped");
+    if (!command->killed)
+        memcpy(command->held, command->written, sizeof command->held);
     command->killed = true;
+    if (!command->slow || command->escaped)
+        end(command, -SIGKILL);
+    else if (!command->exited)
+        command->next_at = clock_after(world()->now, DYING);
+    if (command->escaped)
+        return;
     command->left = 0;
     close_end(command, 0);
     close_end(command, 1);
-    end(command, -SIGKILL);
 }
 
 bool world_exited(const struct child *child)
@@ -150,6 +163,9 @@ static bool act(struct world *w, struct command *command, unsigned deed)
     case 5:
         command->next_at = clock_after(w->now, CLOCK_MILLISECOND << (low < 20 ? low : 20));
         break;
+    case 7:
+        command->escaped = true;
+        break;
     default:
         break;
     }
@@ -173,7 +189,7 @@ bool commands_step(struct world *w)
         if (command->left == 0) {
             close_end(command, 0);
             close_end(command, 1);
-            end(command, 0);
+            end(command, command->killed ? -SIGKILL : 0);
             moved = true;
         } else if (act(w, command, command->script[0])) {
             command->script += command->left > 0;
@@ -182,6 +198,14 @@ bool commands_step(struct world *w)
         }
     }
     return moved;
+}
+
+bool commands_alive(const struct world *w)
+{
+    for (unsigned i = 0; i < w->commands; i++)
+        if (!is_over(&w->command[i]))
+            return true;
+    return false;
 }
 
 int64_t commands_next(const struct world *w)

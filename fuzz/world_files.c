@@ -26,7 +26,7 @@ int files_add(struct world *world, enum node_kind kind, unsigned parent, const c
     node->parent = parent;
     node->mode = kind == NODE_DIRECTORY ? 0755 : 0644;
     memcpy(node->name, name, strlen(name) + 1);
-    node->content = (struct buffer){.size = 0};
+    buffer_clear(&node->content);
     node->zeros = 0;
     node->temporary = false;
     if (content != NULL)
@@ -50,7 +50,7 @@ void files_reset(struct world *world)
         {"link", "file", NODE_LINK, 1, 0777, 0},      {"dirlink", "/w/dir", NODE_LINK, 1, 0777, 0},
         {"loop", "loop", NODE_LINK, 1, 0777, 0},      {"fifo", NULL, NODE_FIFO, 1, 0644, 0},
         {"silent", NULL, NODE_SILENT, 1, 0444, 0},    {"secret", "s", NODE_FILE, 1, 0, 0},
-        {"locked", NULL, NODE_DIRECTORY, 1, 0500, 0}, {"big", "big", NODE_FILE, 1, 0600, 150000},
+        {"locked", NULL, NODE_DIRECTORY, 1, 0500, 0}, {"big", "big", NODE_FILE, 1, 0600, 70000},
     };
 
     world->nodes = 0;

@@ -6,6 +6,8 @@
 
 /* ---- world_call.c: calls that fail, descriptors, bytes */
 
+/* One step more, of the bounded number that there may be. */
+void world_count(struct world *world);
 /* Every call begins so. Return: true, with errno, if it is to fail. */
 bool world_fails(enum call call);
 /* Note that an operation's call failed. Return: -1 with errno. */
@@ -17,6 +19,9 @@ size_t world_piece(size_t size);
 int world_handle_new(enum handle_kind kind, unsigned index);
 struct handle *world_handle(int fd);
 int world_close_fd(int fd);
+void buffer_clear(struct buffer *buffer);
+/* Return: where `size` more bytes may be put; buffer->size is the caller's to raise. */
+uint8_t *buffer_grow(struct buffer *buffer, size_t size);
 void buffer_add(struct buffer *buffer, const void *bytes, size_t size);
 /* Take up to `size` bytes; `into` may be NULL. Return: how many. */
 size_t buffer_take(struct buffer *buffer, void *into, size_t size);
@@ -41,6 +46,8 @@ void world_futex_wait(atomic_uint *word, unsigned value);
 
 /* ---- world_script.c: what the input says */
 
+/* One host more, whom the script is about from now on; none where there are WORLD_HOSTS. */
+void world_add_host(struct world *world, bool foreign);
 /* Return: true if the next step may be done now, and is. */
 bool world_script_step(struct world *world);
 /* Return: true if the input is through, and its last pause. */
@@ -97,6 +104,8 @@ bool world_exited(const struct child *child);
 bool world_reap(struct child *child);
 /* Return: true if a command did something. */
 bool commands_step(struct world *world);
+/* Return: true if one lives, or a background process of one. */
+bool commands_alive(const struct world *world);
 /* Return: when one will. */
 int64_t commands_next(const struct world *world);
 

@@ -22,11 +22,11 @@ int world_pipe(int ends[2], int flags)
         return -1;
     }
     if (number == w->pipes)
-        w->pipe[w->pipes++].held = (struct buffer){.size = 0};
+        w->pipes++;
     ends[0] = world_handle_new(HANDLE_READER, number);
     ends[1] = world_handle_new(HANDLE_WRITER, number);
     FUZZ_CHECK(ends[1] >= 0, "descriptors do not run away");
-    w->pipe[number].held.start = w->pipe[number].held.size = 0;
+    buffer_clear(&w->pipe[number].held);
     w->pipe[number].room = PIPE_ROOM;
     w->pipe[number].readers = w->pipe[number].writers = 1;
     return 0;
@@ -123,10 +123,9 @@ ssize_t world_write(int fd, const void *bytes, size_t size)
 static ssize_t splice_in(struct handle *from, int fd, struct pipe *pipe, size_t size)
 {
     const bool fails = world_fails(CALL_SPLICE_IN);
-    uint8_t bytes[LIMIT_CHUNK];
+    uint8_t *bytes;
     ssize_t got;
 
-    size = size < sizeof bytes ? size : sizeof bytes;
     size = size < pipe->room - buffer_left(&pipe->held) ? size : pipe->room - buffer_left(&pipe->held);
     if (fails) {
         if (errno != EINVAL && errno != EINTR && errno != EAGAIN && from->kind == HANDLE_FILE)
@@ -139,9 +138,10 @@ static ssize_t splice_in(struct handle *from, int fd, struct pipe *pipe, size_t 
         errno = EAGAIN;
         return -1;
     }
+    bytes = buffer_grow(&pipe->held, size);
     got = from->kind == HANDLE_FILE ? file_read(from, bytes, size) : world_recv(fd, bytes, size, 0);
     if (got > 0)
-        buffer_add(&pipe->held, bytes, (size_t)got);
+        pipe->held.size += (size_t)got;
     return got;
 }
 
@@ -166,6 +166,8 @@ static ssize_t splice_out(struct pipe *pipe, struct handle *to, int fd, size_t s
                                     : world_send(fd, pipe->held.bytes + pipe->held.start, size, MSG_NOSIGNAL);
     if (moved > 0)
         pipe->held.start += (size_t)moved;
+    if (buffer_left(&pipe->held) == 0)
+        buffer_clear(&pipe->held);
     return moved;
 }
 

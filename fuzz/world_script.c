@@ -46,12 +46,18 @@ static void add_faults(struct world *w, const uint8_t *bytes, size_t size)
     }
 }
 
-static void add_host(struct world *w, bool foreign)
+void world_add_host(struct world *w, bool foreign)
 {
+    struct host *host = &w->host_at[w->hosts % WORLD_HOSTS];
+    struct buffer in = host->in;
+    struct buffer out = host->out;
+
     if (w->hosts == WORLD_HOSTS)
         return;
+    buffer_clear(&in);
+    buffer_clear(&out);
+    *host = (struct host){.in = in, .out = out, .foreign = foreign, .record = WORLD_NOBODY};
     w->host = w->hosts++;
-    w->host_at[w->host] = (struct host){.foreign = foreign, .record = WORLD_NOBODY};
 }
 
 static void leave(struct host *host)
@@ -90,15 +96,12 @@ static void plan(struct world *w, const uint8_t *bytes, size_t size)
     }
 }
 
-static void fill(struct host *host, size_t size, uint8_t byte)
+static void fill(struct host *host, size_t size, int byte)
 {
-    uint8_t bytes[4096];
-
-    memset(bytes, byte, sizeof bytes);
-    for (size_t part; size > 0 && host->in.size < FILL_MOST; size -= part) {
-        part = size < sizeof bytes ? size : sizeof bytes;
-        buffer_add(&host->in, bytes, part);
-    }
+    if (host->in.size + size > FILL_MOST)
+        return;
+    memset(buffer_grow(&host->in, size), byte, size);
+    host->in.size += size;
 }
 
 static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t size)
@@ -110,7 +113,7 @@ static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t 
 
     switch (word) {
     case SCRIPT_CONNECT:
-        add_host(w, first == 1);
+        world_add_host(w, first == 1);
         break;
     case SCRIPT_HOST:
         w->host = first % w->hosts;
@@ -126,10 +129,13 @@ static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t 
         break;
     case SCRIPT_WAIT:
         w->script_at = clock_after(w->now, span);
+        w->lost += span;
         break;
     case SCRIPT_JUMP: /* a stop that takes longer than its two seconds may leave things behind */
-        if (!w->stopped)
-            w->now = clock_after(w->now, span);
+        if (w->stopped)
+            break;
+        w->now = clock_after(w->now, span);
+        w->lost += span;
         break;
     case SCRIPT_FAULT:
         add_faults(w, bytes, size);
@@ -139,6 +145,7 @@ static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t 
         break;
     case SCRIPT_DEAF:
         host->deaf = first != 0;
+        host->was_deaf = host->was_deaf || host->deaf;
         host->room = second < 16 ? (size_t)1 << second : 0;
         break;
     case SCRIPT_COMMAND:
@@ -163,7 +170,10 @@ static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t 
         break;
     case SCRIPT_FILL:
         if (!host->shut)
-            fill(host, (size_t)1 << first % 21, (uint8_t)second);
+            fill(host, (size_t)1 << first % 19, (int)second);
+        break;
+    case SCRIPT_OTHERS:
+        w->others = (size_t)(first << 8 | second) << 7;
         break;
     default:
         break;
@@ -203,7 +213,11 @@ bool world_script_end(struct world *w)
     bool left = false;
 
     for (unsigned i = 0; i < w->hosts; i++) {
-        left = left || !w->host_at[i].closed;
+        const struct host *host = &w->host_at[i];
+
+        FUZZ_CHECK(!host->accepted || host->agent_closed || commands_alive(w),
+                   "CONV-IDLE, CONV-STALL: only for a command is a host waited for without end");
+        left = left || !host->closed;
         leave(&w->host_at[i]);
     }
     if (!left && w->stopped)

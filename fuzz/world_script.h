@@ -5,7 +5,7 @@
 #ifndef FUZZ_WORLD_SCRIPT_H
 #define FUZZ_WORLD_SCRIPT_H
 
-#define FILL_MOST (2U << 20) /* bytes that a host sends by SCRIPT_FILL */
+#define FILL_MOST (1U << 18) /* bytes that a host sends, those of SCRIPT_FILL among them */
 
 enum script {
     SCRIPT_FIRST = 0xE0,
@@ -25,7 +25,8 @@ enum script {
     SCRIPT_RAW,            /* it sends the payload alone */
     SCRIPT_SIGNAL,         /* [1]: the agent is told to stop; [0]: a child of somebody's ended */
     SCRIPT_PREEMPT,        /* [n]: a worker's turn ends after n calls of all; 0: where it waits */
-    SCRIPT_FILL            /* [n, byte]: it sends 2^n bytes */
+    SCRIPT_FILL,           /* [n, byte]: it sends 2^n bytes */
+    SCRIPT_OTHERS          /* [n, n]: first of all: other requests hold 128 n bytes */
 };
 
 #endif

@@ -88,6 +88,8 @@ ssize_t world_send(int fd, const void *buffer, size_t size, int flags)
         size = size < host->room ? size : host->room;
         host->room -= size;
     }
+    if (host->out.size == 0)
+        host->taken = host->in.start;
     buffer_add(&host->out, buffer, size);
     host->record = *world_record();
     return (ssize_t)size;
