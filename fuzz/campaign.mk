@@ -45,10 +45,10 @@ fuzz-replay: $(FUZZ_REPLAYS) ## corpora and regressions, each file four times: g
 fuzz-programs: $(FUZZ_REPLAYS) $(FUZZ_TARGETS:%=build/fuzz/%) $(FUZZ_TARGETS:%=build/fuzz/coverage/%)
 
 # Not fuzz_differential: its half of the agent is fuzz_request's, and what CPython keeps would be taken for lost.
-fuzz-valgrind: $(patsubst %,build/fuzz/replay-plain/%,$(filter-out fuzz_differential,$(FUZZ_TARGETS))) ## corpora and regressions once, plainly built, under valgrind
+fuzz-valgrind: $(FUZZ_TARGETS:%=build/fuzz/replay-plain/%) ## corpora and regressions once, plainly built, under valgrind
 	$(Q)command -v valgrind >/dev/null || { echo 'no valgrind: apt-get install -y --no-install-recommends valgrind' >&2; exit 1; }
-	$(Q)$(PYTHON) ci/stages $(foreach program,$^,$(call replayed,$(program),REPLAY_TIMES=1 valgrind -q --error-exitcode=99 \
-		--leak-check=full))
+	$(Q)$(PYTHON) ci/stages $(foreach program,$^,$(call replayed,$(program),REPLAY_TIMES=1 PYTHONMALLOC=malloc \
+		valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite))
 
 fuzz: $(VENV) $(SYSTEM_FUZZ) ## campaign: FUZZ_SECONDS=60 for each of TARGETS="fuzz_frame ...", JOBS at a time; FRESH=1 from nothing
 	$(Q)$(CAMPAIGN) $(FUZZ_RUN) --check
