@@ -121,7 +121,10 @@ size_t mutate_json(struct mutator *mutator, uint8_t *text, size_t size, size_t m
 {
     struct edit edit = {.bytes = text, .size = size, .most = most};
     const struct items items = items_find(text, size);
+    char request[REQUEST_ROOM];
 
+    if (mutate_random(mutator, 10) == 0 && put(&edit, 0, size, words_request(mutator, request)))
+        return edit.size;
     if (items.count > 0 && mutate_random(mutator, 10) > 0 &&
         change_item(mutator, &edit, &items, items.all[mutate_random(mutator, items.count)]))
         return edit.size;

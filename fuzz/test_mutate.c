@@ -8,8 +8,10 @@
 
 #include "fuzz.h"
 #include "mutate.h"
+#include "mutate_words.h"
 #include "wire/frame.h"
 #include "wire/json_strict.h"
+#include "wire/request.h"
 
 #define TIMES 4000
 #define MOST  160
@@ -127,13 +129,35 @@ static void crossing_takes_from_both(void **state)
     assert_in_range(taken, TIMES / 2, TIMES);
 }
 
+static void requests_are_often_served(void **state)
+{
+    size_t served[REQUEST_GET_FILE + 1] = {0};
+    size_t refused = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < TIMES; seed++) {
+        struct mutator mutator = {.random = seed, .bytes = turn_a_byte};
+        char text[REQUEST_ROOM];
+        const size_t length = strlen(words_request(&mutator, text));
+        void *room = fuzz_room(request_room(length));
+        struct request request;
+
+        request_parse(&request, room, request_room(length), text, length);
+        served[request.op] += request.error.code == WIRE_OK ? 1 : 0;
+        refused += request.error.code != WIRE_OK ? 1 : 0;
+        free(room);
+    }
+    for (int op = REQUEST_PING; op <= REQUEST_GET_FILE; op++)
+        assert_in_range(served[op], TIMES / 20, TIMES / 4 + TIMES / 20);
+    assert_in_range(refused, TIMES / 8, TIMES / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lengths_are_repaired),
-        cmocka_unit_test(json_often_stays_json),
-        cmocka_unit_test(without_room_nothing_grows),
-        cmocka_unit_test(crossing_takes_from_both),
+        cmocka_unit_test(lengths_are_repaired),       cmocka_unit_test(json_often_stays_json),
+        cmocka_unit_test(without_room_nothing_grows), cmocka_unit_test(crossing_takes_from_both),
+        cmocka_unit_test(requests_are_often_served),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
