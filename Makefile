@@ -27,6 +27,7 @@ include agent/build.mk
 include fuzz/fuzz.mk
 include fuzz/campaign.mk
 include fuzz/proof.mk
+include fuzz/oom.mk
 include conformance/bench/bench.mk
 include conformance/examples/examples.mk
 

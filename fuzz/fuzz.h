@@ -3,6 +3,7 @@
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,13 @@ struct fuzz_input {
     size_t head, tail; /* bytes before and behind that are something else */
 };
 extern const struct fuzz_input fuzz_input __attribute__((weak));
+
+/* Whether an allocation was made to fail in this input; only oom/sweep.c does that. */
+bool fuzz_starved(void) __attribute__((weak));
+static inline bool fuzz_was_starved(void)
+{
+    return fuzz_starved != NULL && fuzz_starved();
+}
 
 /* The property does not hold: say which one, and die as a sanitizer does. */
 #define FUZZ_CHECK(condition, words)                                                    \

@@ -32,7 +32,7 @@ class Side:
         self.patience = PATIENCE
         self.seen = not isinstance(self.row.witness, NoWitness)
         self.home = NOWHERE.decode()
-        self._pristine: Tree = {}
+        self.pristine: Tree = {}
         self._conversation: Conversation | None = None
         self._end = 0.0
         self.codes = True
@@ -45,7 +45,7 @@ class Side:
             self.row.witness.mkdir(f"{top}/{folder}")
         self.home = f"{top}/deep/home"
         self._furnish()
-        self._pristine = self.tree()
+        self.pristine = self.tree()
 
     def _furnish(self) -> None:
         witness: Any = self.row.witness
@@ -120,7 +120,7 @@ class Side:
 
     def tidy(self, tree: Tree) -> None:
         """Put the folder back as it was, where it is not."""
-        if tree == self._pristine:
+        if tree == self.pristine:
             return
         top = self.home.rpartition("/")[0]
         for name in self.row.witness.names(top):
