@@ -60,7 +60,7 @@ mutants: $(AGENT) $(VENV) ## judge broken agents: does the suite find each of th
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
-harness-tests: $(AGENT) $(EXAMPLE) $(VENV) $(SYSTEM_TEST) ## the harness's own tests
+harness-tests: $(AGENT) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n 6 conformance/tests
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt

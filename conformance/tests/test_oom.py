@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,22 +25,36 @@ NEEDED = ("fuzz/*.[ch]", "fuzz/oom", "build/obj/asan", "build/obj/oom")
 REQUEST = b'{"op":"run","cmd":"true","env":{"WHO":"me"}}'
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Nobody else builds here meanwhile."""
+    with (ROOT / "build/oom.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def make(tree: Path, target: str) -> Path:
     """Build it there."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-    subprocess.run(
-        ["make", "-s", "-j2", target], cwd=tree, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL
-    )
+    words = ["make", "-s", "-j2", target]
+    subprocess.run(words, cwd=tree, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
     return tree / target
+
+
+def built(target: str) -> Path:
+    """The agent or a sweep as it is."""
+    with alone():
+        return make(ROOT, target)
 
 
 def planted(tree: Path, file: str, old: str, new: str, target: str) -> Path:
     """The target with that change in the agent, built in a copy of all that it is made of."""
-    make(ROOT, target)
-    for source in itertools.chain.from_iterable(map(ROOT.glob, (*BUILD_NEEDS, *NEEDED))):
-        place = tree / source.relative_to(ROOT)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, place)
+    with alone():
+        make(ROOT, target)
+        for source in itertools.chain.from_iterable(map(ROOT.glob, (*BUILD_NEEDS, *NEEDED))):
+            place = tree / source.relative_to(ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, place)
     (tree / ".cache").symlink_to(ROOT / ".cache")
     text = (tree / file).read_text()
     assert text.count(old) == 1, old
@@ -95,7 +112,7 @@ def test_planted_in_the_parser(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)  # quiet, 30 s
 def test_agents_as_they_are() -> None:
     """Of both kinds of memory, every kind of failure has been seen, and nothing failed."""
-    agents = [make(ROOT, target) for target in (AGENT, "build/oom/plain/smolvm-guest-agent")]
+    agents = [built(target) for target in (AGENT, "build/oom/plain/smolvm-guest-agent")]
     status, told = sweep(*agents)
     assert (status, re.findall(r"\d+ passed, (\d+) failed, (\d+) skipped", told)) == (0, [("0", "0")]), told
     for kind in ("thread: as ever", "memory: error internal", "process: error spawn_failed"):
