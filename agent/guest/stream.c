@@ -86,6 +86,22 @@ enum ending stream_send(const struct stream *stream, const void *bytes, size_t l
     return ending;
 }
 
+/* A socket that cannot be spliced to. */
+static enum ending send_pipe_by_hand(const struct stream *stream, int pipe, size_t length)
+{
+    enum ending ending = ENDING_OK;
+
+    while (length > 0 && ending == ENDING_OK) {
+        const ssize_t got = stream->sys->read(pipe, stream->buffer, length < STREAM_BUFFER ? length : STREAM_BUFFER);
+
+        if (got <= 0)
+            return ENDING_BROKEN;
+        ending = stream_send(stream, stream->buffer, (size_t)got, 0);
+        length -= (size_t)got;
+    }
+    return ending;
+}
+
 enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t length)
 {
     enum ending ending = ENDING_OK;
@@ -94,6 +110,8 @@ enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t lengt
     while (length > 0 && ending == ENDING_OK) {
         const ssize_t sent = stream->sys->splice(pipe, stream->fd, length);
 
+        if (sent < 0 && errno == EINVAL)
+            return send_pipe_by_hand(stream, pipe, length);
         if (sent <= 0) {
             ending = wait_to_send(stream, sent, &late);
             continue;

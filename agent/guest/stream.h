@@ -45,7 +45,7 @@ enum ending stream_wait(const struct stream *stream, short events, int other, in
 /* Send all of it. `flags`: MSG_MORE or 0. */
 enum ending stream_send(const struct stream *stream, const void *bytes, size_t length, int flags);
 
-/* Send `length` bytes that `pipe` holds. */
+/* Send `length` bytes that `pipe` holds; by way of the buffer where the socket does not let it be otherwise. */
 enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t length);
 
 /* Receive 1 to `size` bytes; *received says how many. End of stream is ENDING_GONE. */
