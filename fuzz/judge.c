@@ -55,6 +55,7 @@ static enum wire_code read_upload(struct talk *talk, const struct node *file)
     size_t done = 0;
     size_t consumed;
 
+    talk->complete = false;
     while (done < talk->request.size || decoder.have == LIMIT_FRAME_HEADER) {
         const enum frame_event event = frame_decode(&decoder, in->bytes + at, in->size - at, &consumed);
 
@@ -320,8 +321,8 @@ static void judge_answer(struct talk *talk)
     if (talk->ended)
         FUZZ_CHECK(host->agent_shut, "CONV-LINGER: the sending side is shut down behind the terminal frame");
     else
-        FUZZ_CHECK(host->excused || talk->world->stopped || talk->world->excused_memory || talk->record->broken ||
-                       !talk->complete || waits_for_file(talk),
+        FUZZ_CHECK(host->excused || talk->world->excused_memory || talk->record->broken || !talk->complete ||
+                       waits_for_file(talk),
                    "a whole request of a host that stays is answered");
 }
 

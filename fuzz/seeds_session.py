@@ -157,6 +157,11 @@ def crowds() -> Iterator[bytes]:
         for size in (ping, ping[:-9], request("run", cmd="x" * 4000)):
             hosts = frame(OTHERS, held.to_bytes(2, "big")) + frame(CONNECT).join([frame(RAW, size)] * 4) + frame(QUIET)
             yield hosts
+            yield (
+                hosts
+                + b"".join(frame(HOST, bytes([number])) + frame(RAW, ping[-9:]) for number in range(4))
+                + frame(QUIET)
+            )
             for number in range(4):
                 host = frame(HOST, bytes([number]))
                 yield hosts + host + frame(LEAVE) + frame(QUIET)

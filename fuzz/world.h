@@ -151,7 +151,8 @@ struct host {
     bool hasty;           /* the agent closed a conversation that lingered (CONV-LINGER) too soon */
     size_t taken;         /* bytes that the agent had read of it when it began to answer */
     bool excused;         /* may get less than an answer: it left, a call on its socket failed, it was late or slow */
-    struct record record; /* of who served it, at the latest byte */
+    unsigned server;      /* who talked to it last, while that is at it */
+    struct record record; /* of that */
 };
 
 struct world {

@@ -10,6 +10,25 @@ struct record *world_record(void)
     return &world()->records[world()->running];
 }
 
+void world_record_on(struct host *host)
+{
+    host->server = world()->running;
+    host->record = *world_record();
+}
+
+void world_record_over(void)
+{
+    struct world *w = world();
+
+    for (unsigned i = 0; i < w->hosts && w->running != WORLD_DESK; i++) {
+        if (w->host_at[i].server == w->running)
+            w->host_at[i].record = *world_record();
+        if (w->host_at[i].server == w->running)
+            w->host_at[i].server = WORLD_DESK;
+    }
+    *world_record() = WORLD_NOBODY;
+}
+
 void world_count(struct world *w)
 {
     FUZZ_CHECK(++w->calls < WORLD_CALLS, "everything comes to its end");
@@ -84,9 +103,10 @@ static void hang_up(const struct world *w, struct host *host)
     const int64_t span = w->now - host->since;
 
     host->agent_closed = true;
-    host->excused = host->excused || (span >= 10 * CLOCK_SECOND && (host->was_deaf || w->lost >= 5 * CLOCK_SECOND));
-    host->hasty = host->agent_shut && !host->excused && !w->stopped && span < 5 * CLOCK_SECOND &&
-                  !(host->shut && buffer_left(&host->in) == 0);
+    host->excused =
+        host->excused || w->stopped || (span >= 10 * CLOCK_SECOND && (host->was_deaf || w->lost >= 5 * CLOCK_SECOND));
+    host->hasty =
+        host->agent_shut && !host->excused && span < 5 * CLOCK_SECOND && !(host->shut && buffer_left(&host->in) == 0);
 }
 
 int world_close_fd(int fd)

@@ -13,6 +13,10 @@ bool world_fails(enum call call);
 /* Note that an operation's call failed. Return: -1 with errno. */
 int world_blame(int err);
 struct record *world_record(void);
+/* Whoever runs talks to that host. */
+void world_record_on(struct host *host);
+/* Whoever runs is through with its work. */
+void world_record_over(void);
 /* Return: `size`, or as much of it as one call moves at present. */
 size_t world_piece(size_t size);
 /* Return: the lowest free descriptor, now this; -1 with errno. */

@@ -108,6 +108,7 @@ ssize_t world_write(int fd, const void *bytes, size_t size)
 
     if (handle->kind == HANDLE_EVENT) {
         world_fails(CALL_SAFE);
+        world_record_over();
         memcpy(&more, bytes, sizeof more);
         handle->value += more;
         return sizeof more;

@@ -56,7 +56,7 @@ void world_add_host(struct world *w, bool foreign)
         return;
     buffer_clear(&in);
     buffer_clear(&out);
-    *host = (struct host){.in = in, .out = out, .foreign = foreign, .record = WORLD_NOBODY};
+    *host = (struct host){.in = in, .out = out, .foreign = foreign, .server = WORLD_DESK, .record = WORLD_NOBODY};
     w->host = w->hosts++;
 }
 
@@ -213,12 +213,14 @@ bool world_script_end(struct world *w)
     bool left = false;
 
     for (unsigned i = 0; i < w->hosts; i++) {
-        const struct host *host = &w->host_at[i];
+        struct host *host = &w->host_at[i];
 
-        FUZZ_CHECK(!host->accepted || host->agent_closed || commands_alive(w),
+        if (host->agent_closed || host->closed)
+            continue;
+        FUZZ_CHECK(!host->accepted || commands_alive(w),
                    "CONV-IDLE, CONV-STALL: only for a command is a host waited for without end");
-        left = left || !host->closed;
-        leave(&w->host_at[i]);
+        leave(host);
+        left = true;
     }
     if (!left && w->stopped)
         return false;

@@ -91,7 +91,7 @@ ssize_t world_send(int fd, const void *buffer, size_t size, int flags)
     if (host->out.size == 0)
         host->taken = host->in.start;
     buffer_add(&host->out, buffer, size);
-    host->record = *world_record();
+    world_record_on(host);
     return (ssize_t)size;
 }
 
@@ -103,7 +103,7 @@ int world_shutdown(int fd, int how)
     FUZZ_CHECK(how == SHUT_WR, "only the sending side is shut down");
     host->agent_shut = true;
     host->since = world()->now;
-    host->record = *world_record();
+    world_record_on(host);
     if (!fails)
         return 0;
     errno = ENOTCONN;

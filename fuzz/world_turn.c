@@ -140,7 +140,6 @@ void world_futex_wait(atomic_uint *word, unsigned value)
 {
     while (atomic_load(word) == value)
         world_wait(CLOCK_NEVER);
-    *world_record() = WORLD_NOBODY;
     world()->moved = true; /* no other call says so */
 }
 
