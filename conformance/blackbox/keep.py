@@ -158,6 +158,7 @@ def case(found: Found, home: str, half_close: bool = True) -> tuple[str, str]:
     lines += [f"[{json.dumps(identity)}]", f"about = {toml(f'Found by fuzzing, from {drawn.origin}: {finding.kind}.')}"]
     lines += [f"twin = {toml(TWIN)}", f"apart = {toml(APART)}"] if refused else []
     lines += ['needs = ["server"]'] if len(talks) > 1 else []
+    lines += ["deadline = 10"] if finding.kind == "hang" else []
     for name, steps in talks.items():
         lines += [f"conversations.{name} = [", *(f"  {toml(step)}," for step in steps), "]"]
     return identity, "\n".join(lines) + "\n"

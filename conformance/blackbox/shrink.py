@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 from guestwire.blackbox import gate, words
 from guestwire.blackbox.duel import Duel, Finding
 from guestwire.blackbox.inputs import Input
+from guestwire.blackbox.side import PATIENCE
 
 if TYPE_CHECKING:
     from guestwire.blackbox.campaign import Found
 
 SECONDS = 8.0  # for one finding; what is smallest by then is kept
+HASTE = 0.7  # seconds for an answer, while smaller inputs are tried out that hang
 Try = Callable[[Input], bool]
 
 
 def smallest(duel: Duel, found: Found) -> None:
     """See it again on fresh processes, and replace its input by a smaller one. If it is not seen again, it stays as it is."""
-    end = time.monotonic() + SECONDS
+    hangs, whole = found.finding.kind == "hang", found.drawn
+    end = time.monotonic() + SECONDS * (4 if hangs else 1)
 
     def fails(drawn: Input) -> bool:
         if time.monotonic() > end or not drawn.frames or not gate.passes(drawn):
@@ -35,8 +38,12 @@ def smallest(duel: Duel, found: Found) -> None:
     if not fails(found.drawn):
         return
     found.again = True
+    duel.agent.patience = HASTE if hangs else PATIENCE
     for drawn in _walk(found.drawn, fails):
         found.drawn = drawn
+    duel.agent.patience = PATIENCE
+    if hangs and _again(duel, found.drawn, found.finding) is None:
+        found.drawn = whole  # what was left is merely slow
 
 
 def _again(duel: Duel, drawn: Input, wanted: Finding) -> Finding | None:

@@ -77,12 +77,15 @@ def main(options: argparse.Namespace) -> int:
         )  # fmt: skip
         campaign.keep = lambda found: _keep(found, session, agent, transport, duel, options)
         campaign.progress = _progress
+        interrupted = False
         try:
             campaign.run()
+        except KeyboardInterrupt:
+            interrupted = True
         finally:
             _clear_progress()
             print(_summary(campaign), flush=True)
-    return _verdict(campaign, options.examples)
+    return Exit.INTERRUPTED if interrupted else _verdict(campaign, options.examples)
 
 
 @contextlib.contextmanager

@@ -6,15 +6,19 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from guestwire.blackbox import gate, mutate
+from guestwire import cli
+from guestwire.blackbox import campaign, gate, mutate, shrink, side
 from guestwire.blackbox.inputs import Frame, Input, parse
 from guestwire.blackbox.seeds import seeds
+from guestwire.mutants import build
 from guestwire.tests.harness import CONFORM, HERE, ORACLE, expect_refused, oracle, run, start, temporary
 
 ROOT = HERE.parents[1]
@@ -94,6 +98,37 @@ def test_nothing_is_found_on_the_agent(tmp_path: Path) -> None:
         done = run(folder, *CONFORM, "fuzz", f"unix:{tmp_path / 'socket'}", *words)
         assert (done.status, done.stderr) == (0, ""), done.stdout
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.timeout(300)  # quiet, 20 s
+def test_a_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An agent that never answers a raw control character, which is common. Waits are shortened; nothing hangs on them."""
+    old = 'raise self.malformed("a raw control character in a string")'
+    text = ORACLE.read_text()
+    assert text.count(old) == 1
+    agent = build.oracle_connectable(tmp_path, "hangs", text.replace(old, "time.sleep(1000)"))
+    for module, name, seconds in ((side, "PATIENCE", 2.0), (campaign, "PATIENCE", 2.0), (campaign, "MORE_PATIENCE", 4.0),
+                                  (shrink, "PATIENCE", 2.0), (shrink, "SECONDS", 2.0)):  # fmt: skip
+        monkeypatch.setattr(module, name, seconds)
+    kept = tmp_path / "kept"
+    assert cli.main(["fuzz", agent, "--seed=4", "--examples=60", f"--save={kept}"]) == 1
+    assert "FAIL CONV-FIRST/malformed (hang) by input" in capsys.readouterr().out
+    (evidence,) = kept.glob("evidence/*/CONV-FIRST_malformed*")
+    assert json.loads((evidence / "case.json").read_text())["outcome"] == "TIMEOUT"
+    assert (evidence / "threads.txt").read_text()
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    """What was done is told."""
+    with temporary() as folder:
+        started = start(folder, *CONFORM, "fuzz", f"exec:{AGENT}", "--seconds=100", f"--save={tmp_path / 'kept'}")
+        assert started.stdout is not None
+        assert started.stdout.readline().startswith("seed ")
+        time.sleep(1)
+        started.send_signal(signal.SIGINT)
+        told, _ = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert re.match(r"\d+ inputs from \d+ seeds in ", told)
 
 
 def test_what_is_drawn_depends_on_the_seed_alone() -> None:
