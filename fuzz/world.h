@@ -169,6 +169,7 @@ struct world {
     unsigned accepted;
     bool quiet;        /* the script waits until nobody moves */
     int64_t script_at; /* or until then */
+    bool impatient;    /* hosts have left whom the agent would have gone on asking for */
     int64_t lost;      /* time that the script let pass */
     unsigned preempt;  /* a worker's turn ends after so many calls; 0: where it waits */
 
