@@ -271,17 +271,35 @@ static bool read_response(struct talk *talk, char room[32])
     return at == out->size;
 }
 
+/* Return: true if the host sent a whole first frame, of *length bytes. */
+static bool has_request(const struct host *host, size_t *length)
+{
+    const uint8_t *frame = host->in.bytes;
+
+    if (host->in.size < LIMIT_FRAME_HEADER)
+        return false;
+    *length = (size_t)frame[1] << 24 | (size_t)frame[2] << 16 | (size_t)frame[3] << 8 | frame[4];
+    return *length <= LIMIT_FRAME_PAYLOAD && host->in.size - LIMIT_FRAME_HEADER >= *length;
+}
+
+/* SRV-CONNS: while one host holds the last memory that there is, the others wait. */
+static bool was_crowded_out(const struct world *world, const struct host *host)
+{
+    size_t length;
+
+    for (unsigned i = 0; i < world->hosts && host->late && world->others > 0; i++)
+        if (!has_request(&world->host_at[i], &length))
+            return true;
+    return false;
+}
+
 /* CONV-FIRST. Return: true if there is a whole first frame, judged into talk->request. */
 static bool read_request(struct talk *talk, void **room)
 {
-    const struct buffer *in = &talk->host->in;
-    const uint8_t *frame = in->bytes;
+    const uint8_t *frame = talk->host->in.bytes;
     size_t length;
 
-    if (in->size < LIMIT_FRAME_HEADER)
-        return false;
-    length = (size_t)frame[1] << 24 | (size_t)frame[2] << 16 | (size_t)frame[3] << 8 | frame[4];
-    if (length > LIMIT_FRAME_PAYLOAD || in->size - LIMIT_FRAME_HEADER < length)
+    if (!has_request(talk->host, &length))
         return false;
     talk->upload = LIMIT_FRAME_HEADER + length;
     talk->complete = true;
@@ -322,7 +340,7 @@ static void judge_answer(struct talk *talk)
         FUZZ_CHECK(host->agent_shut, "CONV-LINGER: the sending side is shut down behind the terminal frame");
     else
         FUZZ_CHECK(host->excused || talk->world->excused_memory || talk->record->broken || !talk->complete ||
-                       waits_for_file(talk),
+                       waits_for_file(talk) || was_crowded_out(talk->world, host),
                    "a whole request of a host that stays is answered");
 }
 

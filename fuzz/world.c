@@ -126,6 +126,7 @@ struct world *world_open(const uint8_t *script, size_t size)
     w->left = size;
     w->running = WORLD_DESK;
     w->now = 1000 * CLOCK_SECOND;
+    w->leisure = WORLD_LEISURE;
     w->disk = (size_t)1 << 22;
     world_add_host(w, false);
     for (unsigned i = 0; i <= WORLD_WORKERS; i++)

@@ -23,8 +23,8 @@
 #define WORLD_NAME     255
 #define WORLD_PATH     4095
 #define WORLD_PATIENCE (200 * CLOCK_SECOND) /* more than any of the contract's timeouts */
-#define WORLD_CALLS \
-    100000 /* that a conversation may take, waits included; after a fortieth of it nothing is cut short */
+#define WORLD_CALLS    300000               /* that a conversation may take, waits included */
+#define WORLD_LEISURE  (200 * CLOCK_SECOND) /* all pauses together, as some waits look about twenty times a second */
 
 /* What may be made to fail; the order is that of the input's FAULT. */
 enum call {
@@ -148,6 +148,7 @@ struct host {
     size_t room;
     bool agent_shut, agent_closed;
     int64_t since;        /* when it was accepted, then when the agent shut its side down */
+    bool late;            /* it was closed ten seconds after that, or later */
     bool hasty;           /* the agent closed a conversation that lingered (CONV-LINGER) too soon */
     size_t taken;         /* bytes that the agent had read of it when it began to answer */
     bool excused;         /* may get less than an answer: it left, a call on its socket failed, it was late or slow */
@@ -171,6 +172,7 @@ struct world {
     int64_t script_at; /* or until then */
     bool impatient;    /* hosts have left whom the agent would have gone on asking for */
     int64_t lost;      /* time that the script let pass */
+    int64_t leisure;   /* left for pauses */
     unsigned preempt;  /* a worker's turn ends after so many calls; 0: where it waits */
 
     int64_t now;

@@ -3,6 +3,7 @@
 
 #include "world_parts.h"
 
+#define PIECE_CALLS 2500       /* so many are enough to see what short ones do */
 #define BUFFER_KEPT (1U << 18) /* bytes worth keeping for the next input: asking for them anew takes page faults */
 
 struct record *world_record(void)
@@ -27,6 +28,13 @@ void world_record_over(void)
             w->host_at[i].server = WORLD_DESK;
     }
     *world_record() = WORLD_NOBODY;
+}
+
+int64_t world_pause(struct world *w, int64_t span)
+{
+    span = span < w->leisure ? span : w->leisure;
+    w->leisure -= span;
+    return clock_after(w->now, span);
 }
 
 void world_count(struct world *w)
@@ -70,7 +78,7 @@ size_t world_piece(size_t size)
 {
     const struct world *w = world();
 
-    return w->piece > 0 && size > w->piece && w->calls < WORLD_CALLS / 40 ? w->piece : size;
+    return w->piece > 0 && size > w->piece && w->calls < PIECE_CALLS ? w->piece : size;
 }
 
 int world_handle_new(enum handle_kind kind, unsigned index)
@@ -103,8 +111,8 @@ static void hang_up(const struct world *w, struct host *host)
     const int64_t span = w->now - host->since;
 
     host->agent_closed = true;
-    host->excused =
-        host->excused || w->stopped || (span >= 10 * CLOCK_SECOND && (host->was_deaf || w->lost >= 5 * CLOCK_SECOND));
+    host->late = span >= 10 * CLOCK_SECOND;
+    host->excused = host->excused || w->stopped || (host->late && (host->was_deaf || w->lost >= 5 * CLOCK_SECOND));
     host->hasty =
         host->agent_shut && !host->excused && span < 5 * CLOCK_SECOND && !(host->shut && buffer_left(&host->in) == 0);
 }

@@ -161,7 +161,7 @@ static bool act(struct world *w, struct command *command, unsigned deed)
         end(command, low > 0 ? -(int)low : -SIGTERM);
         break;
     case 5:
-        command->next_at = clock_after(w->now, CLOCK_MILLISECOND << (low < 20 ? low : 20));
+        command->next_at = world_pause(w, CLOCK_MILLISECOND << (low < 20 ? low : 20));
         break;
     case 7:
         command->escaped = true;

@@ -8,6 +8,8 @@
 
 /* One step more, of the bounded number that there may be. */
 void world_count(struct world *world);
+/* Return: the end of a pause of that length, or of what is left of WORLD_LEISURE. */
+int64_t world_pause(struct world *world, int64_t span);
 /* Every call begins so. Return: true, with errno, if it is to fail. */
 bool world_fails(enum call call);
 /* Note that an operation's call failed. Return: -1 with errno. */

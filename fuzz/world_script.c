@@ -128,7 +128,7 @@ static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t 
         w->quiet = true;
         break;
     case SCRIPT_WAIT:
-        w->script_at = clock_after(w->now, span);
+        w->script_at = world_pause(w, span);
         w->lost += span;
         break;
     case SCRIPT_JUMP: /* a stop that takes longer than its two seconds may leave things behind */
