@@ -28,7 +28,7 @@ static struct command *command_of(const struct child *child)
 int world_spawn(struct child *child)
 {
     struct world *w = world();
-    struct command *command = &w->command[w->commands];
+    struct command *command;
     unsigned manner = 0;
 
     FUZZ_CHECK(child->path[0] != '\0' && child->argv[2] != NULL && child->argv[3] == NULL && child->env != NULL,
@@ -38,6 +38,7 @@ int world_spawn(struct child *child)
         return errno;
     if (w->commands == WORLD_COMMANDS)
         return EAGAIN;
+    command = &w->command[w->commands]; /* not before: another worker may have had its turn in that call */
     if (w->plan[w->commands].left > 0 && w->plan[w->commands].script[0] >> 5 == 6)
         manner = w->plan[w->commands].script[0];
     *command = (struct command){.slow = (manner & 2U) != 0,
