@@ -142,6 +142,7 @@ int world_chmod(int fd, mode_t mode)
 
 int world_rename(int directory, const char *from, const char *to)
 {
+    const bool fails = world_fails(CALL_RENAME);
     struct world *w = world();
     const unsigned parent = directory_of(directory);
     const int node = files_find(w, parent, from);
@@ -149,7 +150,7 @@ int world_rename(int directory, const char *from, const char *to)
 
     check_name(to);
     FUZZ_CHECK(node >= 0, "what is renamed is there");
-    if (world_fails(CALL_RENAME))
+    if (fails)
         return world_blame(errno);
     if (strlen(to) > WORLD_NAME)
         return world_blame(ENAMETOOLONG);
@@ -166,9 +167,10 @@ int world_rename(int directory, const char *from, const char *to)
 int world_unlink(int directory, const char *name)
 {
     struct world *w = world();
-    const int node = files_find(w, directory_of(directory), name);
+    int node;
 
     world_fails(CALL_SAFE);
+    node = files_find(w, directory_of(directory), name);
     FUZZ_CHECK(node >= 0, "what is removed is there");
     FUZZ_CHECK(w->node[node].temporary, "nothing but a temporary file is ever removed");
     w->node[node].standing = false;

@@ -74,6 +74,9 @@ ssize_t world_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t world_send(int fd, const void *buffer, size_t size, int flags);
 int world_shutdown(int fd, int how);
 int world_accept(int listener, struct sockaddr *address, socklen_t *size);
+/* What recv() and send() do if they do not fail: for a splice, which has failed, or not, as such. */
+ssize_t socket_take(struct host *host, void *buffer, size_t size);
+ssize_t socket_give(struct host *host, const void *buffer, size_t size);
 short socket_state(const struct host *host);
 
 /* ---- world_pipe.c */

@@ -121,7 +121,7 @@ ssize_t world_write(int fd, const void *bytes, size_t size)
 
 /* ---- splice(): from and to a pipe */
 
-static ssize_t splice_in(struct handle *from, int fd, struct pipe *pipe, size_t size)
+static ssize_t splice_in(struct handle *from, struct pipe *pipe, size_t size)
 {
     const bool fails = world_fails(CALL_SPLICE_IN);
     uint8_t *bytes;
@@ -140,13 +140,14 @@ static ssize_t splice_in(struct handle *from, int fd, struct pipe *pipe, size_t 
         return -1;
     }
     bytes = buffer_grow(&pipe->held, size);
-    got = from->kind == HANDLE_FILE ? file_read(from, bytes, size) : world_recv(fd, bytes, size, 0);
+    got = from->kind == HANDLE_FILE ? file_read(from, bytes, size)
+                                    : socket_take(&world()->host_at[from->index], bytes, size);
     if (got > 0)
         pipe->held.size += (size_t)got;
     return got;
 }
 
-static ssize_t splice_out(struct pipe *pipe, struct handle *to, int fd, size_t size)
+static ssize_t splice_out(struct pipe *pipe, struct handle *to, size_t size)
 {
     const bool fails = world_fails(CALL_SPLICE_OUT);
     const size_t left = buffer_left(&pipe->held);
@@ -163,8 +164,9 @@ static ssize_t splice_out(struct pipe *pipe, struct handle *to, int fd, size_t s
         return pipe->writers == 0 ? 0 : -1;
     }
     size = size < left ? size : left;
-    moved = to->kind == HANDLE_FILE ? file_write(to, pipe->held.bytes + pipe->held.start, size)
-                                    : world_send(fd, pipe->held.bytes + pipe->held.start, size, MSG_NOSIGNAL);
+    moved = to->kind == HANDLE_FILE
+                ? file_write(to, pipe->held.bytes + pipe->held.start, size)
+                : socket_give(&world()->host_at[to->index], pipe->held.bytes + pipe->held.start, size);
     if (moved > 0)
         pipe->held.start += (size_t)moved;
     if (buffer_left(&pipe->held) == 0)
@@ -179,7 +181,7 @@ ssize_t world_splice(int from, int to, size_t size)
 
     FUZZ_CHECK(size > 0, "something is spliced");
     if (target->kind == HANDLE_WRITER)
-        return splice_in(source, from, pipe_of(target), size);
+        return splice_in(source, pipe_of(target), size);
     FUZZ_CHECK(source->kind == HANDLE_READER, "one end of a splice is a pipe");
-    return splice_out(pipe_of(source), target, to, size);
+    return splice_out(pipe_of(source), target, size);
 }

@@ -30,20 +30,23 @@ static ssize_t failed(struct host *host)
     return -1;
 }
 
-ssize_t world_recv(int fd, void *buffer, size_t size, int flags)
+ssize_t socket_take(struct host *host, void *buffer, size_t size)
 {
-    const bool fails = world_fails(CALL_RECV);
-    struct host *host = host_of(fd);
-
-    FUZZ_CHECK(size > 0 && flags == 0, "there is room for what is received");
-    if (fails)
-        return failed(host);
     if (buffer_left(&host->in) > 0)
         return (ssize_t)buffer_take(&host->in, buffer, world_piece(size));
     if (host->shut)
         return 0;
     errno = EAGAIN;
     return -1;
+}
+
+ssize_t world_recv(int fd, void *buffer, size_t size, int flags)
+{
+    const bool fails = world_fails(CALL_RECV);
+    struct host *host = host_of(fd);
+
+    FUZZ_CHECK(size > 0 && flags == 0, "there is room for what is received");
+    return fails ? failed(host) : socket_take(host, buffer, size);
 }
 
 ssize_t world_recvmsg(int fd, struct msghdr *message, int flags)
@@ -64,14 +67,8 @@ ssize_t world_recvmsg(int fd, struct msghdr *message, int flags)
     return (ssize_t)done;
 }
 
-ssize_t world_send(int fd, const void *buffer, size_t size, int flags)
+ssize_t socket_give(struct host *host, const void *buffer, size_t size)
 {
-    const bool fails = world_fails(CALL_SEND);
-    struct host *host = host_of(fd);
-
-    FUZZ_CHECK((flags & MSG_NOSIGNAL) != 0, "no SIGPIPE comes of a host that left");
-    if (fails)
-        return failed(host);
     if (host->closed || host->agent_shut) {
         FUZZ_CHECK(!host->agent_shut || size == 0, "nothing is sent after the end of the response");
         errno = EPIPE;
@@ -93,6 +90,15 @@ ssize_t world_send(int fd, const void *buffer, size_t size, int flags)
     buffer_add(&host->out, buffer, size);
     world_record_on(host);
     return (ssize_t)size;
+}
+
+ssize_t world_send(int fd, const void *buffer, size_t size, int flags)
+{
+    const bool fails = world_fails(CALL_SEND);
+    struct host *host = host_of(fd);
+
+    FUZZ_CHECK((flags & MSG_NOSIGNAL) != 0, "no SIGPIPE comes of a host that left");
+    return fails ? failed(host) : socket_give(host, buffer, size);
 }
 
 int world_shutdown(int fd, int how)

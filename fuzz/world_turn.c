@@ -33,6 +33,7 @@ short world_readiness(int fd)
 
 bool world_run_workers(struct world *w)
 {
+    const int err = errno;
     bool moved = false;
 
     for (unsigned i = 0; i < WORLD_WORKERS; i++) {
@@ -44,6 +45,7 @@ bool world_run_workers(struct world *w)
         w->running = WORLD_DESK;
         moved = moved || w->moved || !w->fibers[i].live;
     }
+    errno = err;
     return moved;
 }
 
@@ -82,6 +84,15 @@ static void advance(struct world *w, int64_t deadline)
         w->now = next;
 }
 
+/* Every thread has its own errno. */
+static void give_way(struct world *w)
+{
+    const int err = errno;
+
+    fiber_yield(&w->fibers[w->running]);
+    errno = err;
+}
+
 void world_wait(int64_t deadline)
 {
     struct world *w = world();
@@ -89,7 +100,7 @@ void world_wait(int64_t deadline)
     world_count(w); /* and nothing else: what happened now would be slept through */
     if (w->running != WORLD_DESK) {
         w->until[w->running] = deadline;
-        fiber_yield(&w->fibers[w->running]);
+        give_way(w);
     } else if (!world_run_workers(w)) {
         advance(w, deadline);
     }
@@ -101,7 +112,7 @@ void world_preempt(void)
     const unsigned running = w->running;
 
     w->until[running] = w->now;
-    fiber_yield(&w->fibers[running]);
+    give_way(w);
     w->moved = true;
 }
 
