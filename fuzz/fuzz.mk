@@ -16,7 +16,7 @@ build/fuzz/fuzz_differential build/fuzz/replay-clang/fuzz_differential: build/ob
 
 # The guest in memory, for the targets that need one. Its memory_map() may fail, and counts.
 FUZZ_WORLD_TARGETS := fuzz_path fuzz_session
-FUZZ_WORLD := fiber judge place $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/world*.c)))
+FUZZ_WORLD := fiber judge place talk $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/world*.c)))
 FUZZ_LIBS_fuzz_path := -Wl,--wrap=memory_map,--wrap=memory_resize,--wrap=memory_unmap
 FUZZ_LIBS_fuzz_session := $(FUZZ_LIBS_fuzz_path)
 # $(call world,FOLDERS,OBJECTS): programs below build/fuzz and where their objects are, below build/obj
