@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from guestwire.blackbox.inputs import Input
 from guestwire.blackbox.side import Leak, Side, Tree
-from guestwire.blackbox.told import Told, undecided
+from guestwire.blackbox.told import Told, of_its_surroundings, undecided
 from guestwire.drive.row import SETTLE_TIMEOUT
 from guestwire.judge.outcome import Crash, DeadlineExceeded, Violation, short
 
@@ -59,9 +59,9 @@ class Duel:
 
     def play(self, drawn: Input) -> Finding | None:
         """One input on both. A finding leaves the sides as they are: renew() before the next one."""
-        waits = self.agent.half_closes
+        together = self.agent.half_closes and self.agent.connectable.kind == "exec"
         try:
-            if waits:
+            if together:
                 self.agent.send(drawn)
             self.oracle.send(drawn)
             right = self.oracle.receive()
@@ -69,8 +69,9 @@ class Duel:
         except (Violation, OSError) as error:
             return self._of_oracle(error)
         try:
-            if not waits:
-                if right.shape == "closed":  # nothing to wait for where a half-close is a hang-up
+            if not together:
+                if not self._decided(drawn, right):
+                    self.left_open += 1
                     return None
                 self.agent.send(drawn)
             said = self.agent.receive()
@@ -89,6 +90,14 @@ class Duel:
             self.left_open += 1
             return None
         return Finding("wrong answer", "", str(right), str(said), (right.shape, said.shape), right)
+
+    def _decided(self, drawn: Input, right: Told) -> bool:
+        """Whether an agent that runs already has to say the same."""
+        if (
+            right.shape == "closed" and not self.agent.half_closes
+        ):  # a half-close is a hang-up there: it would go on waiting
+            return False
+        return not of_its_surroundings(drawn, right)
 
     def _of_oracle(self, error: Violation | OSError) -> Finding:
         """It is in the wrong itself, or the agent could not be reached before it was asked."""

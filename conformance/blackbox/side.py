@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from guestwire.blackbox.inputs import Input
 from guestwire.blackbox.told import Told, tell
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.conversation import Conversation
-from guestwire.drive.server import Agent
+from guestwire.drive.server import Agent, Remote
 from guestwire.drive.session import Session
 from guestwire.drive.transcript import Transcript
 from guestwire.drive.witness import NoWitness
@@ -22,6 +23,12 @@ NOWHERE = b"/nonexistent-guestwire-fuzz"  # the private folder where no file can
 Tree = dict[str, tuple[str, int, bytes]]
 
 
+def _ours(connectable: Connectable) -> bool:
+    """Whether files can be made that an agent may use as the oracle may use its own: it is of the same user."""
+    pid = None if connectable.kind == "exec" else Remote(connectable).pid
+    return pid is None or os.stat(f"/proc/{pid}").st_uid == os.geteuid()
+
+
 class Side:
     """`name` is what findings call it."""
 
@@ -30,7 +37,7 @@ class Side:
         self.connectable = connectable
         self.row = session.row(connectable, transport)
         self.patience = PATIENCE
-        self.seen = not isinstance(self.row.witness, NoWitness)
+        self.seen = not isinstance(self.row.witness, NoWitness) and _ours(connectable)
         self.home = NOWHERE.decode()
         self.pristine: Tree = {}
         self._conversation: Conversation | None = None
@@ -107,7 +114,9 @@ class Side:
     def check_alive(self, grace: float = 0.0) -> None:
         """Raise Crash if it has ended, or ends within `grace` seconds."""
         agent = self.row.started
-        if agent is not None and agent.pid is not None and self.connectable.kind == "exec" and grace:
+        if grace and self.connectable.kind != "exec":
+            time.sleep(grace)  # nobody tells when it ends
+        elif grace and agent is not None and agent.pid is not None:
             self.row.witness.wait(agent.pid, grace)
         self.row.check_alive()
 

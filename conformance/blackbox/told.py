@@ -88,6 +88,11 @@ def _upload_cut(drawn: Input) -> bool:
     return all(kind == protocol.FRAME_DATA for kind, whole in kinds if whole)
 
 
+def of_its_surroundings(drawn: Input, right: Told) -> bool:
+    """Whether the answer depends on the environment that an agent was started in: what its login shell does at its start."""
+    return right.shape in ("exit", "timeout") and _request(drawn).get("shell") != "raw"
+
+
 def undecided(drawn: Input, one: Told, other: Told) -> bool:
     """Whether the contract lets both say what they said: a short deadline, or an upload that broke off with its connection."""
     asked = _request(drawn)

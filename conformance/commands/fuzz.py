@@ -120,7 +120,10 @@ def _duel(session: Session, oracle: Connectable, agent: Connectable, transport: 
     except (CouldNotRun, Crash, DeadlineExceeded, Violation, OSError) as error:
         raise UsageError(f"{side.connectable.text!r} ({side.name}) does not come up: {error}") from None
     if not made.agent.seen:
-        print(f"{agent.text} runs out of sight: no file is made for it, nor is it told what it holds", flush=True)
+        print(
+            f"{agent.text} runs out of sight, or as another user: no file is made for it, nor is it told what it holds",
+            flush=True,
+        )
     return made
 
 
