@@ -106,7 +106,7 @@ def _call(words: list[str]) -> str:
 
 
 def read(lcov: str) -> Coverage:
-    """An lcov tracefile."""
+    """An lcov tracefile, without files that hold no code."""
     found: Coverage = {}
     name, current = "", FileCoverage()
     for line in lcov.splitlines():
@@ -124,7 +124,7 @@ def read(lcov: str) -> Coverage:
         elif word == "BRDA":
             number, _, _, taken = value.split(",")
             current.branches.append((int(number), taken not in ("-", "0")))
-    return found
+    return {name: each for name, each in found.items() if each.lines}
 
 
 @cache
