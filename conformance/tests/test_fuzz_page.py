@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ViewportSize
 from guestwire.tests.browser import NARROW, WIDE, ColorScheme, chromium, opened, violations
 from guestwire.tests.test_fuzz_campaign import ROOT, campaign, targets
 
+pytestmark = pytest.mark.timeout(300)  # quiet, 25 s: a compiler and a campaign before the first test
 SOURCE = """
 #include "fuzz.h"
 #include "wire/frame.h"
