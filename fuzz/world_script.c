@@ -173,7 +173,7 @@ static void direct(struct world *w, unsigned word, const uint8_t *bytes, size_t 
             fill(host, (size_t)1 << first % 19, (int)second);
         break;
     case SCRIPT_OTHERS:
-        w->others = (size_t)(first << 8 | second) << 7;
+        w->others = w->others > 0 ? w->others : (size_t)(first << 8 | second) << 7;
         break;
     default:
         break;
