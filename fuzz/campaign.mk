@@ -20,7 +20,7 @@ build/obj/$(1)/fuzz/%.o: fuzz/%.c build/obj/$(1)/flags | $(CJSON_DIR)/cJSON.c $(
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(2) $$(FUZZ_FLAGS_$$*) -MMD -MP -c $$< -o $$@
 
--include $(wildcard build/obj/$(1)/*/*.d)
+-include $(wildcard build/obj/$(1)/*/*.d build/obj/$(1)/*/*/*.d)
 endef
 
 PLAIN_CC := gcc $(C_FLAGS) $(FUZZ_FLAGS) -O2 -g

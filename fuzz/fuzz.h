@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What an input is made of, for mutate.c. A target whose inputs are plain bytes need not say so. */
+/* What an input is made of, for mutate/mutate.c. A target whose inputs are plain bytes need not say so. */
 enum fuzz_form { FUZZ_BYTES, FUZZ_PAYLOAD /* one control payload */, FUZZ_STREAM /* frames */ };
 struct fuzz_input {
     enum fuzz_form form;

@@ -2,7 +2,7 @@
 # and regressions; and to libFuzzer by clang.
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/fuzz_*.c)))
 FUZZ_SHARED := encode tree
-FUZZ_MUTATOR := mutate mutate_edit mutate_items mutate_json mutate_stream mutate_words
+FUZZ_MUTATOR := $(filter-out mutate/test_mutate,$(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/mutate/*.c))))
 FUZZ_FLAGS := -Ifuzz
 
 # fuzz_differential alone embeds Python, the one that the oracle is judged with.
@@ -16,7 +16,7 @@ build/fuzz/fuzz_differential build/fuzz/replay-clang/fuzz_differential: build/ob
 
 # The guest in memory, for the targets that need one. Its memory_map() may fail, and counts.
 FUZZ_WORLD_TARGETS := fuzz_path fuzz_session
-FUZZ_WORLD := fiber judge place talk $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/world*.c)))
+FUZZ_WORLD := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/world/*.c)))
 FUZZ_LIBS_fuzz_path := -Wl,--wrap=memory_map,--wrap=memory_resize,--wrap=memory_unmap
 FUZZ_LIBS_fuzz_session := $(FUZZ_LIBS_fuzz_path)
 # $(call world,FOLDERS,OBJECTS): programs below build/fuzz and where their objects are, below build/obj
@@ -28,7 +28,7 @@ $(eval $(call world,bench/,bench/fuzz))
 $(eval $(call world,replay-clang/,libfuzzer/fuzz))
 $(FUZZ_WORLD_TARGETS:%=build/fuzz/%): $(FUZZ_WORLD:%=build/obj/libfuzzer/fuzz/%.o)
 # What the guest does tells the engine nothing about the agent; what an input says does. Half of the time, and of the corpus.
-FUZZ_UNWATCHED := $(filter-out place world_command world_script,$(FUZZ_WORLD))
+FUZZ_UNWATCHED := $(filter-out world/place world/command world/script,$(FUZZ_WORLD))
 $(FUZZ_UNWATCHED:%=build/obj/libfuzzer/fuzz/%.o): private FUZZ_CFLAGS += -fno-sanitize=fuzzer-no-link
 $(eval $(call world,oss/,oss/fuzz))
 
@@ -44,12 +44,12 @@ build/fuzz/replay/%: build/obj/fuzz/%.o build/obj/fuzz/replay.o $(FUZZ_SHARED:%=
 
 # The mutator, judged with the agent's unit tests.
 UNIT_PROGRAMS += build/unit/test_mutate
-build/unit/test_mutate: $(patsubst %,build/obj/fuzz/%.o,test_mutate $(filter-out mutate,$(FUZZ_MUTATOR))) build/obj/asan/agent.a
+build/unit/test_mutate: $(patsubst %,build/obj/fuzz/%.o,mutate/test_mutate $(filter-out mutate/mutate,$(FUZZ_MUTATOR))) build/obj/asan/agent.a
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ -lcmocka -o $@
 
--include $(wildcard build/obj/fuzz/*.d)
+-include $(wildcard build/obj/fuzz/*.d build/obj/fuzz/*/*.d)
 
 # Knobs of a campaign.
 FUZZ_SECONDS ?= 60
@@ -72,7 +72,7 @@ build/fuzz/%: build/obj/libfuzzer/fuzz/%.o $(FUZZ_OBJECTS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ $(FUZZ_LIBS_$*) -o $@
 
--include $(wildcard build/obj/libfuzzer/*/*.d)
+-include $(wildcard build/obj/libfuzzer/*/*.d build/obj/libfuzzer/*/*/*.d)
 
 seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing has found into fuzz/corpus/, minimised
 	$(Q)rm -rf build/fuzz/seeds build/fuzz/merged

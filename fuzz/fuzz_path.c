@@ -2,13 +2,13 @@
  * under that name, and nowhere else; or it is refused with the code for the reason, and nothing is changed. Doing it
  * twice is doing it once, and so is resolving a path twice.
  *
- * Input: path, NUL, name, NUL, and the files there are, as directions (world_script.h). */
+ * Input: path, NUL, name, NUL, and the files there are, as directions (world/script.h). */
 #include "fuzz.h"
 #include "guest/path.h"
 #include "guest/target.h"
-#include "judge.h"
-#include "place.h"
-#include "world_parts.h"
+#include "world/judge.h"
+#include "world/parts.h"
+#include "world/place.h"
 
 static bool stands(const struct world *world, unsigned node)
 {

@@ -1,13 +1,13 @@
 /* Property: whatever hosts send and leave, and whatever call fails, the shipped front desk, workers and operations
- * answer each request with what the contract says (judge.c) and at most one terminal frame, give back every descriptor,
- * command, temporary file and byte of memory, and stop when they are told to. Only the system-call table differs
- * (world.h).
+ * answer each request with what the contract says (world/judge.c) and at most one terminal frame, give back every
+ * descriptor, command, temporary file and byte of memory, and stop when they are told to. Only the system-call table
+ * differs (world/world.h).
  *
- * Input: what happens in the world, in the order of time (world_script.h). */
+ * Input: what happens in the world, in the order of time (world/script.h). */
 #include "fuzz.h"
 #include "guest/desk_parts.h"
-#include "judge.h"
-#include "world_parts.h"
+#include "world/judge.h"
+#include "world/parts.h"
 
 /* The epoll set, the desk's event and the stop's, signals, and the listener, which is closed past the table. */
 #define KEPT 5

@@ -1,4 +1,4 @@
-"""Seeds of the targets with a guest in memory: conversations as world_script.h has them, and uploads' places."""
+"""Seeds of the targets with a guest in memory: conversations as world/script.h has them, and uploads' places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from guestwire.cases.load import all_cases
 from guestwire.cases.model import Conversation
 
-# world_script.h
+# world/script.h
 (
     CONNECT,
     HOST,
@@ -32,7 +32,7 @@ from guestwire.cases.model import Conversation
 ) = range(0xE0, 0xF2)
 STEPS = {"shutdown": SHUT, "close": LEAVE, "wait": QUIET, "expect": QUIET}
 MOST = 4_096  # bytes of a seed: fuzz_request is for long requests
-CALLS = 22  # world.h, and some of them
+CALLS = 22  # world/world.h, and some of them
 RECV, SEND, OPEN, WRITE, READ, PIPE, SPLICE_IN, SPLICE_OUT = 0, 1, 6, 8, 9, 13, 14, 15
 ERRORS = 7  # of a call, at the most
 DATA, EOF = 4, 5
@@ -52,7 +52,7 @@ def put(path: str = "new", content: bytes = b"abc", size: int | None = None, **f
 
 
 def run(script: Iterable[int] = (), **fields: Any) -> bytes:
-    """A command that does what its script says (world_command.c)."""
+    """A command that does what its script says (world/command.c)."""
     return frame(COMMAND, bytes(script)) + request("run", **{"cmd": "x", "shell": "raw", **fields})
 
 

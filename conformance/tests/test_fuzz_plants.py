@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def load_plants() -> ModuleType:
-    """fuzz/plants.py as a module."""
-    spec = importlib.util.spec_from_file_location("fuzz_plants", ROOT / "fuzz/plants.py")
+    """fuzz/proof/plants.py as a module."""
+    spec = importlib.util.spec_from_file_location("fuzz_plants", ROOT / "fuzz/proof/plants.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

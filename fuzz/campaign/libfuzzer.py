@@ -35,6 +35,7 @@ def command(places: Places, target: str, seconds: int, artifacts: Path) -> list[
         f"-rss_limit_mb={MEMORY}",
         "-print_final_stats=1",
         *([f"-dict={dictionary}"] if dictionary else []),
+        *(["-seed=1"] if places.scratch else []),
         f"-artifact_prefix={artifacts}/",
         str(places.corpus(target)),
         *map(str, places.seeds(target)),

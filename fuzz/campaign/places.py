@@ -16,7 +16,7 @@ class Places:
     source: Path
     build: Path
     fresh: bool = False  # start from nothing: neither the committed corpora nor those of earlier campaigns
-    scratch: Path | None = None  # for corpora that nobody wants to keep
+    scratch: Path | None = None  # for corpora that nobody wants to keep: a smoke test's, which draws the same each time
 
     def targets(self) -> list[str]:
         return sorted(path.stem for path in self.source.glob("fuzz_*.c") if TARGET.fullmatch(path.stem))

@@ -8,10 +8,10 @@
 
 #include "fuzz.h"
 #include "mutate.h"
-#include "mutate_words.h"
 #include "wire/frame.h"
 #include "wire/json_strict.h"
 #include "wire/request.h"
+#include "words.h"
 
 #define TIMES 4000
 #define MOST  160

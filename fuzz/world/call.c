@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "world_parts.h"
+#include "parts.h"
 
 #define PIECE_CALLS 2500       /* so many are enough to see what short ones do */
 #define BUFFER_KEPT (1U << 18) /* bytes worth keeping for the next input: asking for them anew takes page faults */

@@ -3,8 +3,8 @@
 
 #include <linux/vm_sockets.h>
 
+#include "parts.h"
 #include "wire/constants.h"
-#include "world_parts.h"
 
 #define FOREIGN_CID 77
 

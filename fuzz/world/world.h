@@ -114,7 +114,7 @@ struct pipe {
 };
 
 struct command {
-    const uint8_t *script; /* what is left of it (world_command.c) */
+    const uint8_t *script; /* what is left of it (command.c) */
     size_t left;
     int64_t next_at;
     int pipes[2];      /* -1: it has closed that end */
@@ -207,7 +207,7 @@ struct world *world(void);
 
 #define WORLD_NOBODY ((struct record){.command = -1, .landed = -1, .opened = -1})
 
-/* Begin anew, with the usual files (world_files.c); `script` is read as world_script.h says. */
+/* Begin anew, with the usual files (files.c); `script` is read as script.h says. */
 struct world *world_open(const uint8_t *script, size_t size);
 
 /* Let every worker that has been told to come to its end. */

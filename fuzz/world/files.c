@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "world_parts.h"
+#include "parts.h"
 
 #define LINKS 8 /* followed at the most, as where Linux says ELOOP */
 

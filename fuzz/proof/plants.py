@@ -1,4 +1,4 @@
-"""The bugs planted for `make fuzz-selftest`: fuzz/plants.toml, read and checked."""
+"""The bugs planted for `make fuzz-selftest`: fuzz/proof/plants.toml, read and checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FALLS = ("replay", "fuzzing")  # what has to find it: the replay of the committed corpus, or only fuzzing from there
 
 
@@ -36,7 +36,7 @@ class Plant:
         return text.replace(self.old, self.new)
 
 
-def load(path: Path = ROOT / "fuzz/plants.toml") -> list[Plant]:
+def load(path: Path = ROOT / "fuzz/proof/plants.toml") -> list[Plant]:
     """The catalogue. Raises ValueError."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["plant"]
     plants = [Plant(number, **entry) for number, entry in enumerate(entries, 1)]

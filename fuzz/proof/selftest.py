@@ -1,4 +1,4 @@
-"""Do the fuzz targets have teeth? `python fuzz/selftest.py [--jobs N] [NUMBER...]` plants each bug of plants.toml in a copy of
+"""Do the fuzz targets have teeth? `fuzz/proof/selftest.py [--jobs N] [NUMBER...]` plants each bug of plants.toml in a copy of
 the sources, replays the committed corpus, and fuzzes for at most a minute where that finds nothing.
 
 Prints a table. Exit status 1 where a bug survives, or falls otherwise than the catalogue says.

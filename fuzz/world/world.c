@@ -1,7 +1,7 @@
 #include "world.h"
 
 #include "guest/memory.h"
-#include "world_parts.h"
+#include "parts.h"
 
 /* The table's entries take no context, and the fibers' stacks are worth keeping. */
 static struct world *there_is;

@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "world_parts.h"
+#include "parts.h"
 
 short world_readiness(int fd)
 {

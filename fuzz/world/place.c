@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "world_parts.h"
+#include "parts.h"
 
 static struct place nowhere(int err)
 {

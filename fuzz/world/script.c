@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "parts.h"
+#include "script.h"
 #include "wire/constants.h"
-#include "world_parts.h"
-#include "world_script.h"
 
 #define ERRORS 8
 /* What a call may fail with, one thing at least. */

@@ -4,7 +4,7 @@
 
 #include "world.h"
 
-/* ---- world_call.c: calls that fail, descriptors, bytes */
+/* ---- call.c: calls that fail, descriptors, bytes */
 
 /* One step more, of the bounded number that there may be. */
 void world_count(struct world *world);
@@ -36,7 +36,7 @@ static inline size_t buffer_left(const struct buffer *buffer)
     return buffer->size - buffer->start;
 }
 
-/* ---- world_turn.c: who runs, and time */
+/* ---- turn.c: who runs, and time */
 
 /* Somebody waits: let the others go on, or else time. To be called until what is waited for is there. */
 void world_wait(int64_t deadline);
@@ -50,7 +50,7 @@ int world_poll(struct pollfd *fds, unsigned count, int64_t deadline);
 int world_thread(const pthread_attr_t *attributes, void *(*work)(void *), void *argument);
 void world_futex_wait(atomic_uint *word, unsigned value);
 
-/* ---- world_script.c: what the input says */
+/* ---- script.c: what the input says */
 
 /* One host more, whom the script is about from now on; none where there are WORLD_HOSTS. */
 void world_add_host(struct world *world, bool foreign);
@@ -62,13 +62,13 @@ bool world_script_over(const struct world *world);
  * done. */
 bool world_script_end(struct world *world);
 
-/* ---- world_epoll.c */
+/* ---- epoll.c */
 int world_epoll_create(int flags);
 int world_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int world_epoll_wait(int epoll, struct epoll_event *events, int room, int milliseconds);
 int world_eventfd(unsigned count, int flags);
 
-/* ---- world_socket.c */
+/* ---- socket.c */
 ssize_t world_recv(int fd, void *buffer, size_t size, int flags);
 ssize_t world_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t world_send(int fd, const void *buffer, size_t size, int flags);
@@ -79,7 +79,7 @@ ssize_t socket_take(struct host *host, void *buffer, size_t size);
 ssize_t socket_give(struct host *host, const void *buffer, size_t size);
 short socket_state(const struct host *host);
 
-/* ---- world_pipe.c */
+/* ---- pipe.c */
 ssize_t world_read(int fd, void *buffer, size_t size);
 ssize_t world_write(int fd, const void *bytes, size_t size);
 int world_pipe(int ends[2], int flags);
@@ -87,7 +87,7 @@ ssize_t world_splice(int from, int to, size_t size);
 void world_tune_pipe(int reading_end);
 int world_held(int pipe);
 
-/* ---- world_files.c: the tree; world_file_calls.c: the calls on it */
+/* ---- files.c: the tree; file_calls.c: the calls on it */
 
 void files_reset(struct world *world);
 /* Return: its number, with `content` (of a link: where it leads); -1: there is no room for one, or it is there. */
@@ -105,7 +105,7 @@ int world_unlink(int directory, const char *name);
 ssize_t file_read(struct handle *handle, void *buffer, size_t size);
 ssize_t file_write(struct handle *handle, const void *bytes, size_t size);
 
-/* ---- world_command.c: what `run` starts */
+/* ---- command.c: what `run` starts */
 
 int world_spawn(struct child *child);
 void world_kill_group(const struct child *child);

@@ -2,8 +2,8 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
+#include "parts.h"
 #include "wire/constants.h"
-#include "world_parts.h"
 
 #define PIPE_ROOM 65536
 

@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "parts.h"
 #include "wire/constants.h"
-#include "world_parts.h"
 
 #define PROC_FD "/proc/self/fd/"
 

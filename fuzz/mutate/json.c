@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "mutate_items.h"
-#include "mutate_words.h"
+#include "items.h"
+#include "words.h"
 
 #define MOST_WRAPS 20
 

@@ -6,7 +6,7 @@
 #include <signal.h>
 
 #include "guest/child.h"
-#include "world_parts.h"
+#include "parts.h"
 
 #define PID        1000
 #define DYING      (300 * CLOCK_MILLISECOND) /* for one that is slow */

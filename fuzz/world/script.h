@@ -19,7 +19,7 @@ enum script {
     SCRIPT_FAULT,          /* [call, after, times, error]...: from now on, calls of that kind fail */
     SCRIPT_PIECE,          /* [n]: a call moves n bytes at the most; 0: any number */
     SCRIPT_DEAF,           /* [1, n]: it reads no more than 2^n bytes (n above 15: none); [0]: it reads all */
-    SCRIPT_COMMAND,        /* what the next command does (world_command.c) */
+    SCRIPT_COMMAND,        /* what the next command does (command.c) */
     SCRIPT_FILE,           /* [kind, parent, mode, mode, name, NUL, content] */
     SCRIPT_DISK,           /* [n, n]: bytes left on it */
     SCRIPT_RAW,            /* it sends the payload alone */

@@ -1,4 +1,4 @@
-#include "mutate_items.h"
+#include "items.h"
 
 #include <string.h>
 

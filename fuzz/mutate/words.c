@@ -1,4 +1,4 @@
-#include "mutate_words.h"
+#include "words.h"
 
 #include <stdio.h>
 #include <string.h>

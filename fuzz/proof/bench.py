@@ -1,4 +1,4 @@
-"""How fast each target runs its corpus, beside cJSON's parse and print of the same inputs: `python fuzz/bench.py TARGET...`.
+"""How fast each target runs its corpus, beside cJSON's parse and print of the same inputs: `fuzz/proof/bench.py TARGET...`.
 
 Runs build/fuzz/bench/TARGET and build/fuzz/bench/cjson, built alike under ASan and UBSan. Exit status 1 where a target is
 slower than its bar.
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SECONDS = 1.0  # of CPU time, each
 TIMES = 3  # in turn, the best counts: what else the machine does slows down both
 TIMEOUT = 120.0
