@@ -44,7 +44,6 @@ fuzz-replay: $(FUZZ_REPLAYS) ## corpora and regressions, each file four times: g
 
 fuzz-programs: $(FUZZ_REPLAYS) $(FUZZ_TARGETS:%=build/fuzz/%) $(FUZZ_TARGETS:%=build/fuzz/coverage/%)
 
-# Not fuzz_differential: its half of the agent is fuzz_request's, and what CPython keeps would be taken for lost.
 fuzz-valgrind: $(FUZZ_TARGETS:%=build/fuzz/replay-plain/%) ## corpora and regressions once, plainly built, under valgrind
 	$(Q)command -v valgrind >/dev/null || { echo 'no valgrind: apt-get install -y --no-install-recommends valgrind' >&2; exit 1; }
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,$(call replayed,$(program),REPLAY_TIMES=1 PYTHONMALLOC=malloc \

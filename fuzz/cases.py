@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "fuzz/corpus/fuzz_request"
 CASES = ROOT / "conformance/cases/corpus.json"
 LONGEST = 512  # bytes; what is longer is rarely better
-DANGEROUS = b"cmd"  # an agent that takes what it should refuse must not run what a fuzzer made up
+# Also escaped: an agent that takes what it should refuse must not run what a fuzzer made up.
+DANGEROUS = re.compile(rb"(?i)cmd|\\u00[46]")
 
 
 def collected() -> dict[str, list[str]]:
@@ -27,7 +29,7 @@ def collected() -> dict[str, list[str]]:
         code, operation, drained, *_ = judge(payload)
         if (
             len(payload) <= LONGEST
-            and DANGEROUS not in payload.lower()
+            and DANGEROUS.search(payload) is None
             and not drained
             and (code or operation == "ping")
         ):

@@ -4,11 +4,9 @@ OOM_WRAPPED := malloc calloc realloc strdup mmap mremap pthread_create clone are
 OOM_WRAP := $(OOM_WRAPPED:%=-Wl,--wrap=%)
 OOM_CC := $(ASAN_CC) $(ASAN_CFLAGS) $(FUZZ_FLAGS) $(foreach name,malloc calloc realloc strdup,-D$(name)=__real_$(name))
 OOM_SECONDS ?=
-OOM_TARGETS := fuzz_frame fuzz_json fuzz_reply fuzz_request
+OOM_TARGETS := fuzz_json fuzz_request # what the others judge takes no memory
 OOM_SWEEPS := $(OOM_TARGETS:%=build/oom/%)
 OOM_AGENTS := build/oom/smolvm-guest-agent build/oom/plain/smolvm-guest-agent
-# The code that fuzz_reply judges takes nothing from the arena; the tree that it reads a reply back with does.
-OOM_WRAP_fuzz_reply := $(filter-out %=arena_take,$(OOM_WRAP))
 
 $(eval $(call variant,oom,$(OOM_CC),$(SYSTEM_TEST)))
 $(eval $(call fuzz-objects,oom,$(OOM_CC),$(SYSTEM_TEST)))
@@ -17,7 +15,7 @@ $(OOM_SWEEPS): build/oom/%: build/obj/oom/fuzz/%.o $(patsubst %,build/obj/oom/fu
 		build/obj/asan/agent.a
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ $(or $(OOM_WRAP_$*),$(OOM_WRAP)) -o $@
+	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ $(OOM_WRAP) -o $@
 
 build/oom/smolvm-guest-agent: $(ASAN_OBJECTS) build/obj/oom/fuzz/oom/fail.o
 	$(Q)echo '  LD    $@'

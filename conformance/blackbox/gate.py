@@ -1,8 +1,9 @@
 """What may be sent to an agent that runs as root on somebody's machine: the last word about every input, before it is sent.
 
-Mutation may change anything about a request but what a command or a path says. `cmd`, `path` and `name` stand in a stream only as
-a member whose value is one of the closed sets below, whole, or is no string at all. The reading is lenient on purpose (any case,
-escaped letters, across frames, with NULs between), for the agent under test may read so too.
+Mutation may change anything about a request but what a command or a path says, and the variables that a shell obeys. `cmd`,
+`path` and `name` stand in a stream only as a member whose value is one of the closed sets below, whole, or is no string at all.
+The reading is lenient on purpose (any case, escaped letters, across frames, with NULs between), for the agent under test may
+read so too.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ _MEMBERS = [
     )
     for name, words in KINDS.items()
 ]
+_OBEYED = re.compile(  # variables by which a shell or the loader does something else than the command says
+    rb'(?:BASH_|LD_|GCONV|SHELLOPTS|BASHOPTS|%%)|"(?:ENV|HOME|IFS|PATH|PS4|CDPATH|PROMPT_COMMAND)"'
+)
 _GUARDED = re.compile(rb"(?i)%s" % "|".join(KINDS).encode())
 
 
@@ -60,10 +64,10 @@ def harmless(stream: bytes) -> bool:
     text = _ESCAPED.sub(_letter, stream.replace(b"\0", b""))
     for member in _MEMBERS:
         text = member.sub(b" ", text)
-    return _GUARDED.search(text) is None
+    return _GUARDED.search(text) is None and _OBEYED.search(text) is None
 
 
 def passes(drawn: Input) -> bool:
     """The same of an input; and what its frames hold is looked at apart, for a receiver may lose its place."""
-    payloads = b" ".join(frame.payload for frame in drawn.frames)
-    return harmless(drawn.stream()) and harmless(payloads + drawn.tail)
+    payloads = [frame.payload for frame in drawn.frames] + [drawn.tail]
+    return harmless(drawn.stream()) and harmless(b" ".join(payloads)) and harmless(b"".join(payloads))

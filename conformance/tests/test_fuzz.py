@@ -180,11 +180,18 @@ def test_no_command_or_path_but_the_harmless_ones() -> None:
         b'{"op":"put_file","path":"/etc/passwd"}',
         b'{"op":"put_file","path":"@HOME@/../../../etc/passwd"}',
         b'{"op":"put_file","path":"@HOME@/folder","name":"/etc/passwd"}',
+        b'{"op":"run","cmd":"echo one","env":{"BASH_FUNC_echo%%":"() { reboot; }"}}',
+        b'{"op":"run","cmd":"true","env":{"L\\u0044_PRELOAD":"/tmp/x.so"}}',
+        b'{"op":"run","cmd":"true","env":{"HOME":"/tmp/x"}}',
     ],
 )
 def test_the_gate_is_shut(payload: bytes) -> None:
     assert not gate.passes(Input((Frame(1, payload),)))
     assert not gate.passes(Input((Frame(1, payload[:12]), Frame(4, payload[12:])))) or b'"cmd"' not in payload
+
+
+def test_no_name_comes_in_two_frames() -> None:
+    assert not gate.passes(Input((Frame(1, b'{"op":"run","c'), Frame(1, b'md":"reboot"}'))))
 
 
 def test_the_gate_lets_through_what_is_harmless() -> None:

@@ -34,7 +34,7 @@ def start(place: Path, *words: str) -> subprocess.Popen[str]:
 
 def campaign(place: Path, *words: str) -> tuple[int, list[str], list[str]]:
     """Return: exit status, stdout, stderr."""
-    stdout, stderr = (process := start(place, *words)).communicate(timeout=90)
+    stdout, stderr = (process := start(place, *words)).communicate(timeout=200)
     return process.returncode, stdout.splitlines(), stderr.splitlines()
 
 

@@ -24,6 +24,9 @@ _WRITTEN = re.compile(r"Test unit written to (\S+)")
 _ERROR = re.compile(r"==\d+== ?ERROR: |property broken: |runtime error: |SUMMARY: ")
 
 
+SMOKE_RUNS = 20_000  # or until the time is over: however fast the machine, no input that nobody has seen
+
+
 def command(places: Places, target: str, seconds: int, artifacts: Path) -> list[str]:
     """A run of `seconds` on the target's corpora; what breaks it is written to `artifacts`/."""
     dictionary = places.dictionary(target)
@@ -35,7 +38,7 @@ def command(places: Places, target: str, seconds: int, artifacts: Path) -> list[
         f"-rss_limit_mb={MEMORY}",
         "-print_final_stats=1",
         *([f"-dict={dictionary}"] if dictionary else []),
-        *(["-seed=1"] if places.scratch else []),
+        *(["-seed=1", f"-runs={SMOKE_RUNS}"] if places.scratch else []),
         f"-artifact_prefix={artifacts}/",
         str(places.corpus(target)),
         *map(str, places.seeds(target)),

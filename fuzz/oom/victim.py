@@ -49,16 +49,25 @@ class Victim:
         self.side.agent  # noqa: B018 - started and warmed up before anything fails
         time.sleep(self.idle)
         self.channel.plan(at, after, THREAD if self.idle else 0)
-        timer = threading.Timer(LIFTED, self.channel.lift)
-        timer.start()
+        answered = threading.Event()
+        lifting = threading.Thread(target=self._lift, args=(answered,))
+        lifting.start()
         try:
             self.side.send(drawn)
             return self.side.receive()
         finally:
-            timer.cancel()
-            timer.join()
+            answered.set()
+            lifting.join()
             self.channel.lift()
             self.failed += self.channel[FAILED]
+
+    def _lift(self, answered: threading.Event) -> None:
+        """However slow the machine: LIFTED after the first allocation has failed, not before."""
+        while not self.channel[FAILED]:
+            if answered.wait(0.005):
+                return
+        if not answered.wait(LIFTED):
+            self.channel.lift()
 
     def sweep(self, drawn: Input) -> int:
         """Every allocation of an input, one after the other. Return: how many it makes. Raises Violation."""

@@ -70,8 +70,9 @@ def attempt(command: list[str], timeout: float) -> tuple[bool, float, str]:
     except subprocess.TimeoutExpired:
         return True, time.monotonic() - start, "a hang"
     found = SAID.search(done.stderr)
-    said = next(filter(None, found.groups()), "") if found else f"exit status {done.returncode}"
-    return done.returncode != 0, time.monotonic() - start, said
+    if done.returncode and not found:
+        sys.exit(f"{command[0]} ended with {done.returncode}, and not over a bug: {done.stderr.strip()[-1000:]}")
+    return done.returncode != 0, time.monotonic() - start, next(filter(None, found.groups()), "") if found else ""
 
 
 def find(plant: Plant) -> Fall:
@@ -88,7 +89,10 @@ def find(plant: Plant) -> Fall:
     fell, seconds, said = attempt([f"{tree}/build/fuzz/{plant.target}", *options, str(grown), corpus], SECONDS + 120.0)
     if not fell:
         return Fall("", seconds, "it survives")
-    for finding in tree.glob("finding-*"):  # it has to be the bug's doing
+    findings = list(tree.glob("finding-*"))
+    if not findings:
+        return Fall("nothing kept", seconds, said)
+    for finding in findings:  # it has to be the bug's doing
         if attempt([f"{ROOT}/build/fuzz/{plant.target}", str(finding)], REPLAY_TIMEOUT)[0]:
             return Fall("accident", seconds, f"the sources fall without the bug too, to {finding}")
     return Fall("fuzzing", seconds, said)
