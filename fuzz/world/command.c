@@ -34,17 +34,20 @@ int world_spawn(struct child *child)
     FUZZ_CHECK(child->path[0] != '\0' && child->argv[2] != NULL && child->argv[3] == NULL && child->env != NULL,
                "RUN-SHELL: a shell, how, and what");
     child->what = "clone";
+    world_record()->unstarted = true; /* until it is */
     if (world_fails(CALL_SPAWN))
         return errno;
     if (w->commands == WORLD_COMMANDS)
         return EAGAIN;
+    world_record()->unstarted = false;
     command = &w->command[w->commands]; /* not before: another worker may have had its turn in that call */
     if (w->plan[w->commands].left > 0 && w->plan[w->commands].script[0] >> 5 == 6)
         manner = w->plan[w->commands].script[0];
     *command = (struct command){.slow = (manner & 2U) != 0,
                                 .script = w->plan[w->commands].script,
                                 .left = w->plan[w->commands].left,
-                                .next_at = w->now};
+                                .next_at = w->now,
+                                .spawned_at = w->now};
     command->pipes[0] = (int)world_handle(child->out)->index;
     command->pipes[1] = (int)world_handle(child->err)->index;
     child->pid = PID + (int)w->commands;
@@ -67,6 +70,7 @@ static void end(struct command *command, int exit_code)
     if (command->exited)
         return;
     command->exited = true;
+    command->exited_at = world()->now;
     command->exit_code = exit_code;
     world()->signals |= 1U << SIGCHLD;
 }
@@ -80,8 +84,10 @@ void world_kill_group(const struct child *child)
         return;
     command = command_of(child);
     FUZZ_CHECK(!command->reaped, "RUN-REAP: no group is signalled whose shell is reaped");
-    if (!command->killed)
+    if (!command->killed) {
         memcpy(command->held, command->written, sizeof command->held);
+        command->killed_at = world()->now;
+    }
     command->killed = true;
     if (!command->slow || command->escaped)
         end(command, -SIGKILL);

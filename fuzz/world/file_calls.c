@@ -103,6 +103,7 @@ int world_open_file(int directory, const char *path, int flags, mode_t mode)
         return world_blame(EMFILE);
     world_handle(fd)->flags = flags;
     world_record()->err = 0;
+    world_record()->looked_at = node;
     if ((flags & (O_PATH | O_CREAT)) == 0)
         world_record()->opened = node;
     return fd;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "place.h"
 #include "talk.h"
 #include "wire/frame.h"
 
@@ -73,6 +74,15 @@ static bool is_code(const struct talk *talk, enum wire_code code)
     return talk->code != NULL && strcmp(talk->code, wire_code_name(code)) == 0;
 }
 
+/* PUT-DIR. Whatever uploads do meanwhile: none makes a directory, or takes one away. */
+static bool leads_to_directory(const struct request *request)
+{
+    char name[PLACE_LONGEST + 1];
+
+    snprintf(name, sizeof name, "%s", request->name != NULL ? request->name : "");
+    return place_of(world(), request->path, name).reason == EISDIR;
+}
+
 static void judge_put(struct talk *talk)
 {
     const struct record *record = talk->record;
@@ -97,8 +107,20 @@ static void judge_put(struct talk *talk)
         FUZZ_CHECK(is_code(talk, talk->request.error.code), "PUT-DRAIN: the field is what is wrong");
     else if (err != 0)
         FUZZ_CHECK(is_code(talk, judge_code(err)), "ERR-ERRNO: the failed call's code");
-    else
+    else if (strlen(talk->request.path) > PLACE_LONGEST)
         FUZZ_CHECK(is_code(talk, frames) || is_code(talk, WIRE_IS_DIRECTORY), "the code that the frames call for");
+    else if (leads_to_directory(&talk->request))
+        FUZZ_CHECK(is_code(talk, WIRE_IS_DIRECTORY), "PUT-DIR: no name in the directory");
+    else
+        FUZZ_CHECK(is_code(talk, frames), "the code that the frames call for");
+}
+
+/* What was asked for was looked at, and is no regular file. */
+static bool is_no_file(const struct talk *talk)
+{
+    const int node = talk->record->looked_at;
+
+    return node >= 0 && talk->world->node[node].kind != NODE_FILE && talk->world->node[node].kind != NODE_SILENT;
 }
 
 static void judge_get(const struct talk *talk)
@@ -109,9 +131,24 @@ static void judge_get(const struct talk *talk)
         FUZZ_CHECK(!talk->ended || (!talk->record->broken && talk->code == NULL), "GET-BROKEN: a part has no end");
         FUZZ_CHECK(!talk->ended || talk->data == file->content.size + file->zeros, "GET-EXACT: to its end");
     } else if (talk->ended) {
+        FUZZ_CHECK(talk->record->err != 0 || is_no_file(talk), "GET-ERRORS: a regular file is served");
         FUZZ_CHECK(is_code(talk, talk->record->err != 0 ? judge_code(talk->record->err) : WIRE_NOT_REGULAR_FILE),
                    "GET-ERRORS: the failed call's code");
     }
+}
+
+/* RUN-TIMEOUT, to the nanosecond. Where the script lets time pass, the agent may see the end and the deadline at once.
+ */
+static void judge_timeout(const struct talk *talk, const struct command *command)
+{
+    const double limit = talk->request.timeout * (double)CLOCK_SECOND;
+
+    if (command->killed)
+        FUZZ_CHECK(limit > 0 && (double)(command->killed_at - command->spawned_at) + 1 >= limit,
+                   "RUN-TIMEOUT: nothing is killed before its time");
+    else if (limit > 0 && talk->world->lost == 0)
+        FUZZ_CHECK((double)(command->exited_at - command->spawned_at) <= limit + (double)CLOCK_SECOND,
+                   "RUN-TIMEOUT: what goes on longer is killed");
 }
 
 static void judge_run(const struct talk *talk)
@@ -122,10 +159,14 @@ static void judge_run(const struct talk *talk)
     if (number < 0) {
         FUZZ_CHECK(talk->streams[0] + talk->streams[1] == 0, "RUN-SPAWN: no command, no output");
         FUZZ_CHECK(!talk->ended || is_code(talk, WIRE_SPAWN_FAILED), "RUN-SPAWN: what did not start");
+        FUZZ_CHECK(!talk->ended || talk->record->unstarted || talk->world->excused_memory,
+                   "RUN-SPAWN: nothing was in its way");
         return;
     }
     command = &talk->world->command[number];
     FUZZ_CHECK(talk->code == NULL, "RUN-EXIT: a command that started is no error");
+    if (talk->ended)
+        judge_timeout(talk, command);
     for (unsigned i = 0; i < 2; i++) {
         FUZZ_CHECK(talk->streams[i] <= command->written[i], "RUN-STREAM: nothing that it did not write");
         FUZZ_CHECK(!talk->ended || talk->streams[i] == (command->killed ? command->held : command->written)[i],

@@ -13,11 +13,13 @@ int world_pipe(int ends[2], int flags)
     unsigned number = 0;
 
     (void)flags;
-    if (world_fails(CALL_PIPE))
+    world_record()->unstarted = world_fails(CALL_PIPE);
+    if (world_record()->unstarted)
         return -1;
     while (number < w->pipes && w->pipe[number].readers + w->pipe[number].writers > 0)
         number++;
     if (number == WORLD_PIPES) {
+        world_record()->unstarted = true;
         errno = ENFILE;
         return -1;
     }

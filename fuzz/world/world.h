@@ -121,6 +121,7 @@ struct command {
     size_t written[2]; /* bytes of world_pattern() */
     size_t held[2];    /* of those, what its pipes held when its group was killed, and what was read before */
     bool exited, killed, reaped;
+    int64_t spawned_at, exited_at, killed_at;
     bool slow;    /* it does not die at once */
     bool escaped; /* what is left of the script is done by a process of another group */
     int exit_code;
@@ -128,12 +129,14 @@ struct command {
 
 /* What a worker, or the desk, did that the host cannot see; since it took up its present work. */
 struct record {
-    int err;       /* of the last failed call that an operation has to answer for; 0: none */
-    int close_err; /* of a file's close(): it counts only if the file was good until then */
-    int command;   /* -1: none started */
-    int landed;    /* the node that its rename gave a name to; -1: none */
-    int opened;    /* the node that it opened to read; -1: none */
-    bool broken;   /* a file could not be read to its end */
+    int err;        /* of the last failed call that an operation has to answer for; 0: none */
+    int close_err;  /* of a file's close(): it counts only if the file was good until then */
+    int command;    /* -1: none started */
+    int landed;     /* the node that its rename gave a name to; -1: none */
+    int opened;     /* the node that it opened to read; -1: none */
+    int looked_at;  /* the node that it opened last, for whatever; -1: none */
+    bool unstarted; /* what a command takes could not be had */
+    bool broken;    /* a file could not be read to its end */
 };
 
 /* A connection, from the host's end. */
@@ -205,7 +208,7 @@ extern const struct sys world_sys;
 /* The world there is: the table's entries take no context. */
 struct world *world(void);
 
-#define WORLD_NOBODY ((struct record){.command = -1, .landed = -1, .opened = -1})
+#define WORLD_NOBODY ((struct record){.command = -1, .landed = -1, .opened = -1, .looked_at = -1})
 
 /* Begin anew, with the usual files (files.c); `script` is read as script.h says. */
 struct world *world_open(const uint8_t *script, size_t size);
