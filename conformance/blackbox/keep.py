@@ -14,6 +14,7 @@ from guestwire.blackbox.inputs import HOME, Frame, Input
 from guestwire.blackbox.side import NOWHERE
 from guestwire.blackbox.told import FREE, Told
 from guestwire.cases.parts import LIMITS
+from guestwire.cases.private import TOP
 
 CHECKS = {  # what a wrong answer breaks, by the right one
     "pong": "PING",
@@ -26,7 +27,6 @@ CHECKS = {  # what a wrong answer breaks, by the right one
     "error unknown_op": "CONV-OP/unknown",
 }
 TWIN = "CONV-ONE/single:ping"
-TOP = "/tmp/guestwire-fuzz"
 APART = "found by fuzzing, and made small: what is left of it is no neighbour of a good request"
 
 
@@ -110,7 +110,7 @@ def expectation(told: Told) -> dict[str, Any]:
 
 
 def _folder(home: str) -> str:
-    """Where the case has its private folder: a path as long as the one that it was found with."""
+    """Where the case has its private folder: a path as long as the one that it was found with, whatever is drawn for TOP."""
     return f"{TOP}/{'d' * max(len(home) - len(TOP) - len('//home'), 1)}/home"
 
 
@@ -120,7 +120,8 @@ def _run(command: str) -> list[Any]:
 
 
 def _prepare(folder: str) -> list[Any]:
-    words = [f"rm -rf {TOP}; umask 022; mkdir -p {folder}/folder && cd {folder}"]
+    """TOP must not be there, not as a link either, and nobody else gets into it: what follows is below it."""
+    words = [f"umask 022; mkdir -m 700 {TOP} && mkdir -p {folder}/folder && cd {folder}"]
     for name, content in gate.FILES.items():
         words.append(f"head -c {len(content)} /dev/zero >{name}" if not content.strip(b"\0") else
                      f"printf '{json.dumps(content.decode())[1:-1]}' >{name}")  # fmt: skip

@@ -8,8 +8,10 @@ from guestwire import protocol
 from guestwire.cases.model import Answer as Expected
 from guestwire.cases.model import Conversation as Script
 from guestwire.cases.model import DataCase
+from guestwire.cases.private import of_its_own
 from guestwire.drive.conversation import Answer
 from guestwire.drive.host import Host, file_of
+from guestwire.drive.witness import NoWitness
 from guestwire.judge.outcome import DeadlineExceeded, Violation, expect, expect_equal
 
 KINDS: dict[str, tuple[type, ...]] = {
@@ -24,6 +26,16 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 
 def perform(host: Host, case: DataCase, chunking: str = "") -> None:
+    """A case, with a folder of its own if it names one, which is gone afterwards wherever the agent can be seen."""
+    case, folder = of_its_own(case)
+    try:
+        _perform(host, case, chunking)
+    finally:
+        if folder and not isinstance(host.witness, NoWitness):
+            host.witness.drop(folder)
+
+
+def _perform(host: Host, case: DataCase, chunking: str) -> None:
     """All conversations of a case, one after the other; the violation names those that went wrong. One that ran into its deadline
     is the last."""
     wrong: dict[str, Violation] = {}
