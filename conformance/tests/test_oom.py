@@ -119,6 +119,20 @@ def test_agents_as_they_are() -> None:
         assert told.count(kind) == len(agents), told
 
 
+@pytest.mark.timeout(600)  # quiet, 10 s
+def test_a_sweep_that_fails_nothing_is_red(tmp_path: Path) -> None:
+    """An agent whose allocations cannot fail, and an input that makes none."""
+    status, told = sweep(ROOT / "build/smolvm-guest-agent")
+    assert status == 1, told
+    assert re.search(r"^FAIL build/smolvm-guest-agent: no allocation failed", told, re.MULTILINE), told
+    assert told.splitlines()[-1].endswith(" passed, 1 failed, 0 skipped")
+    file = tmp_path / "empty"
+    file.touch()
+    words = [built("build/oom/fuzz_request"), file]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "0 passed, 1 failed, 0 skipped"), done.stderr
+
+
 def test_wrong_command_line() -> None:
     words = [sys.executable, str(ROOT / "fuzz/oom/cases.py"), "/nowhere/agent"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)

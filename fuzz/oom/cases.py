@@ -3,8 +3,8 @@
     python fuzz/oom/cases.py [--seconds N] AGENT...
 
 AGENT is linked with fail.c. Each input is sent with its N-th allocation failing, N = 1, 2, ... until one passes untouched, alone
-and with all after it. Last line: N passed, N failed, N skipped. Exit status: 0, 1 where an agent does what it must not, 2 for a
-wrong command line.
+and with all after it. Last line: N passed, N failed, N skipped. Exit status: 0, 1 where an agent does what it must not or no
+allocation of an input failed, 2 for a wrong command line.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Sweep:
     """All inputs on one agent."""
 
     def __init__(self, program: Path, session: Session, seconds: float) -> None:
-        """`seconds`: for the cases, 0 for as long as they take."""
+        """`seconds`: for the inputs, 0 for as long as they take; its start comes before, and is not counted."""
         self.name = f"{program.parent.name}/{program.name}"
         self._session, self._seconds = session, seconds
         self._end: float | None = None
@@ -66,6 +66,7 @@ class Sweep:
         self._try(COLD.origin, functools.partial(self._victim.sweep, COLD))
         self._victim.idle = 0.0
         self._end = time.monotonic() + self._seconds if self._seconds else None
+        before = self._victim.failed
         for number, drawn in enumerate(warm, 1):
             if self.over:
                 break
@@ -74,6 +75,9 @@ class Sweep:
                 self._look()
         self._look()
         self._try("", self._victim.stop)
+        if not self.failures and self._victim.failed == before:
+            self.failures += 1
+            print(f"FAIL {self.name}: no allocation failed in any input; was it linked with fail.c?", flush=True)
 
     @property
     def over(self) -> bool:

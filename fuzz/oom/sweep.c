@@ -2,6 +2,7 @@
  * allocation failing, then with its second one, and so on until a run passes untouched; once with that one alone, once
  * with all after it failing too. The target's property has to hold each time, with fuzz_starved() where it makes a
  * difference. Files that allocate little come first, for OOM_SECONDS (default: no end) may cut a sweep short.
+ * Exit status 1 where no allocation was there to fail, for then nothing was tried.
  *
  *     [OOM_SECONDS=N] fuzz_request [FILE | DIRECTORY]... */
 #include <errno.h>
@@ -127,6 +128,8 @@ int main(int count, char **words)
     }
     free(files.all);
     printf("%zu of %zu files swept, %" PRIu64 " of %" PRIu64 " allocations failed\n", swept, files.count, made, of);
-    printf("%zu passed, 0 failed, 0 skipped\n", swept);
-    return 0;
+    if (made == 0)
+        fprintf(stderr, "no allocation failed: nothing in these files takes memory, or the program is not wrapped\n");
+    printf("%zu passed, %d failed, 0 skipped\n", made > 0 ? swept : 0, made == 0);
+    return made == 0;
 }
