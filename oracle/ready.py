@@ -36,7 +36,7 @@ VERSION = "0.1.0"
 PING = b'\x01\0\0\0\x0d{"op":"ping"}'
 FRAME_JSON = 1
 LIMIT_FRAME_HEADER = 5
-LIMIT_FRAME_PAYLOAD = 16_777_216
+LIMIT_CONTROL_PAYLOAD = 1_048_576
 LIMIT_IDENTIFICATION = 255
 LIMIT_PREAMBLE_LINE = 8_192
 LIMIT_PREAMBLE_LINES = 1_024
@@ -124,8 +124,8 @@ class Agent:
         if len(self.data) < LIMIT_FRAME_HEADER:
             return False
         length = int.from_bytes(self.data[1:LIMIT_FRAME_HEADER], "big")
-        if length > LIMIT_FRAME_PAYLOAD:
-            raise Failed("unexpected", f"a frame of {length} bytes, over the cap of {LIMIT_FRAME_PAYLOAD}")
+        if length > LIMIT_CONTROL_PAYLOAD:
+            raise Failed("unexpected", f"a frame of {length} bytes, over the cap of {LIMIT_CONTROL_PAYLOAD}")
         if len(self.data) < LIMIT_FRAME_HEADER + length:
             return False
         payload = bytes(self.data[LIMIT_FRAME_HEADER : LIMIT_FRAME_HEADER + length])
@@ -785,9 +785,11 @@ def tell_line(text: str) -> None:
 
 
 def tell_failure(probes: list[Probe], elapsed: float) -> None:
-    """READY-EXIT, READY-HINT: one line."""
-    told = [f"{p.name}: {p.reason}: {p.detail} ({p.attempts} attempts); hint: {p.hint}" for p in probes if not p.ready]
-    tell_line(f"not ready after {elapsed:.1f} s: {' | '.join(told)}")
+    """READY-EXIT, READY-HINT: a line for each probe that has not answered."""
+    for probe in probes:
+        if not probe.ready:
+            times = "1 attempt" if probe.attempts == 1 else f"{probe.attempts} attempts"
+            tell_line(f"{probe.name}: {probe.reason}: {probe.detail} ({times}, {elapsed:.1f} s); hint: {probe.hint}")
 
 
 def tell_json(probes: list[Probe], ready: bool, elapsed: float) -> None:
@@ -907,8 +909,10 @@ class CommandLine:
         probe.options[name] = value
         if name == "--listen":
             probe.target = Target(value, listening=True)
-        elif name == "--status" and not (value.isascii() and value.isdigit() and len(value) == 3 and value >= "100"):
-            raise Usage(f"--status {word(value)}: an HTTP status from 100 to 999 is accepted")
+        elif name == "--status" and not (
+            value.isascii() and value.isdigit() and "200" <= value <= "599" and len(value) == 3
+        ):
+            raise Usage(f"--status {word(value)}: an HTTP status from 200 to 599 is accepted")
         elif name == "--path" and (value[0] != "/" or any(not 0x20 < b != 0x7F for b in os.fsencode(value))):
             raise Usage(f"--path {line_of(word(value))}: a path that begins with / and has no blanks is accepted")
 
