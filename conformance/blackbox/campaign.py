@@ -13,8 +13,6 @@ from guestwire.blackbox.inputs import LARGE, Input
 from guestwire.blackbox.side import MORE_PATIENCE, PATIENCE
 
 CHECK_EVERY = 100  # inputs between two looks at what the agent holds
-LEAK_TIMES = 3  # a leak is told of an input that leaks again and again
-SOON = 0.4  # seconds; what is held longer than that by an idle agent is taken for lost while inputs are tried
 MOST = 20  # different findings; an agent that is wrong in more ways is told by these
 
 
@@ -41,7 +39,9 @@ class Campaign:
     restarts: bool = True  # whether the harness starts the agent
     keep: Callable[[Found], None] = lambda _: None
     progress: Callable[[Campaign], None] = lambda _: None
-    played: int = 0
+    drawn: int = 0
+    played: int = 0  # those that were sent
+    unsent: int = 0  # too large for an agent that runs already
     late: int = 0  # a busy machine: what seemed to hang did not, given more time
     repeats: int = 0  # findings like one before
     found: list[Found] = field(default_factory=list)
@@ -61,18 +61,20 @@ class Campaign:
     def run(self) -> None:
         """To the end. Raises KeyboardInterrupt, with everything kept that was found."""
         while not self.over:
-            self._one(self.played)
-            if self.played % CHECK_EVERY == 0:
+            self._one()
+            if len(self._recent) == CHECK_EVERY:
                 self._look()
             self.progress(self)
         if self._recent:
             self._look()
 
-    def _one(self, number: int) -> None:
+    def _one(self) -> None:
+        number, self.drawn = self.drawn, self.drawn + 1
         drawn = mutate.draw(self.seed, number, self.seeds, self.floods)
-        self.played += 1
         if not self.floods and len(drawn.stream()) > LARGE:
+            self.unsent += 1
             return
+        self.played += 1
         self._recent.append((number, drawn))
         finding = self.duel.play(drawn)
         if finding is not None and finding.kind == "hang":
@@ -86,16 +88,17 @@ class Campaign:
             self.duel.renew()
         for side in self.duel.sides:
             side.patience = MORE_PATIENCE
-        finding = self.duel.play(drawn)
-        for side in self.duel.sides:
-            side.patience = PATIENCE
+        try:
+            finding = self.duel.play(drawn)
+        finally:
+            for side in self.duel.sides:
+                side.patience = PATIENCE
         self.late += finding is None
         return finding
 
     def _take(self, found: Found) -> None:
         """A finding: like one before, or new."""
-        signatures = [each.finding.signature for each in self.found]
-        new = found.finding.signature not in signatures
+        new = found.finding.signature not in self._signatures()
         if not new:
             self.repeats += 1
         else:
@@ -109,6 +112,9 @@ class Campaign:
             self.duel.renew()
             self._recent.clear()
 
+    def _signatures(self) -> set[tuple[str, ...]]:
+        return {each.finding.signature for each in self.found}
+
     # ---- what is held
 
     def _look(self) -> None:
@@ -121,18 +127,11 @@ class Campaign:
         if self.restarts:
             self.duel.renew()
             for number, drawn in recent:
-                again = leaks(self.duel, drawn)
+                again = self.duel.leaks(drawn)
+                if again is not None and again.kind == "leak" and again.signature not in self._signatures():
+                    again = self.duel.settled()  # a new one has to stay
                 if again is not None and again.kind == finding.kind:
                     self._take(Found(number, drawn, again))
                     return
         number, drawn = recent[-1] if recent else (self.played, Input(()))
         self._take(Found(number, drawn, finding))
-
-
-def leaks(duel: Duel, drawn: Input) -> Finding | None:
-    """Play it a few times, then look at what is held. Another finding on the way is told in its place."""
-    for _ in range(LEAK_TIMES):
-        finding = duel.play(drawn)
-        if finding is not None:
-            return finding
-    return duel.settled(SOON)

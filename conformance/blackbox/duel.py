@@ -7,13 +7,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from guestwire.blackbox.inputs import Input
-from guestwire.blackbox.side import Leak, Side, Tree
+from guestwire.blackbox.side import DYING, MORE_PATIENCE, Leak, Side, Tree
 from guestwire.blackbox.told import Told, of_its_surroundings, undecided
 from guestwire.drive.row import SETTLE_TIMEOUT
-from guestwire.judge.outcome import Crash, DeadlineExceeded, Violation, short
+from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation, short
 
-DYING = 0.5  # seconds; of a process whose connection has ended
-FILES_WITHIN = 2.0  # seconds until what an upload has left is gone
+LEAK_TIMES = 3  # a leak is told of an input that leaks again and again
+SOON = 0.4  # seconds; what an idle agent holds longer is taken for lost, until it is looked at for SETTLE_TIMEOUT
+FILES_WITHIN = 6.0  # seconds until what an upload has left is gone
+
+
+class OracleFailed(Exception):
+    """The oracle did what no agent may do, or is not there: nobody can be judged by it."""
+
+
+class _OracleLate(OracleFailed):
+    """Or the machine is busy."""
 
 
 @dataclass
@@ -49,26 +58,35 @@ def of_violation(error: Violation | OSError, told: Told | None = None) -> Findin
 
 
 class Duel:
-    """Oracle and agent. `left_open` counts what both may say."""
+    """Oracle and agent. `left_open` counts what both may say, `late` what the oracle could say only when asked again."""
 
     def __init__(self, oracle: Side, agent: Side) -> None:
         self.oracle, self.agent = oracle, agent
         self.sides = (oracle, agent)
-        self.left_open = 0
+        self.left_open = self.late = 0
         self.answers: Counter[str] = Counter()  # the oracle's, by their shape
 
     def play(self, drawn: Input) -> Finding | None:
-        """One input on both. A finding leaves the sides as they are: renew() before the next one."""
+        """One input on both. A finding leaves the sides as they are: renew() before the next one. Raises OracleFailed."""
+        try:
+            return self._play(drawn)
+        except _OracleLate:
+            self.late += 1
+        self.renew()
+        self.oracle.renew()
+        usual, self.oracle.patience = self.oracle.patience, MORE_PATIENCE
+        try:
+            return self._play(drawn)
+        finally:
+            self.oracle.patience = usual
+
+    def _play(self, drawn: Input) -> Finding | None:
         together = self.agent.half_closes and self.agent.connectable.kind == "exec"
         try:
             if together:
                 self.agent.send(drawn)
-            self.oracle.send(drawn)
-            right = self.oracle.receive()
-            self.answers[right.shape] += 1
-        except (Violation, OSError) as error:
-            return self._of_oracle(error)
-        try:
+            right = self._right(drawn)
+            self.agent.wait_longer()
             if not together:
                 if not self._decided(drawn, right):
                     self.left_open += 1
@@ -81,6 +99,8 @@ class Duel:
             return of_violation(error, right)
         finally:
             self.agent.hang_up()
+        if right.lines != said.lines:
+            self._oracle_lives(DYING if right.shape == "closed" else 0)
         files = None
         if self.agent.seen and b"put" in drawn.stream():
             files = self._files(right, FILES_WITHIN if right.lines == said.lines else 0)
@@ -99,14 +119,26 @@ class Duel:
             return False
         return not of_its_surroundings(drawn, right)
 
-    def _of_oracle(self, error: Violation | OSError) -> Finding:
-        """It is in the wrong itself, or the agent could not be reached before it was asked."""
+    def _right(self, drawn: Input) -> Told:
+        """What the oracle says. Raises OracleFailed."""
         try:
-            self.oracle.check_alive(0.3)
-            self.agent.check_alive(0.3)
-        except Crash as crash:
-            error = crash
-        return of_violation(error)
+            self.oracle.send(drawn)
+            right = self.oracle.receive()
+        except DeadlineExceeded as error:
+            raise _OracleLate(f"expected {error.expected}, got {error.actual}") from None
+        except Violation as error:
+            raise OracleFailed(f"expected {error.expected}, got {error.actual}") from None
+        except (CouldNotRun, OSError) as error:
+            raise OracleFailed(str(error)) from None
+        self.answers[right.shape] += 1
+        return right
+
+    def _oracle_lives(self, grace: float = 0.0) -> None:
+        """Raise OracleFailed if it has ended, or ends within so many seconds."""
+        try:
+            self.oracle.check_alive(grace)
+        except Crash as error:
+            raise OracleFailed(f"expected {error.expected}, got {error.actual}") from None
 
     def _files(self, right: Told, within: float) -> Finding | None:
         """What both have made of their folders after so many seconds at most."""
@@ -127,16 +159,22 @@ class Duel:
         )
 
     def renew(self) -> None:
-        """A fresh agent (an oracle only if it has failed), and folders as they were."""
+        """A fresh agent, and folders as they were. Raises OracleFailed."""
         self.agent.renew()
-        try:
-            self.oracle.hang_up()
-            self.oracle.check_alive()
-        except Crash:
-            self.oracle.renew()
+        self.oracle.hang_up()
+        self._oracle_lives()
         if self.agent.seen:
             for side in self.sides:
                 side.tidy(side.tree())
+
+    def leaks(self, drawn: Input, within: float = SOON) -> Finding | None:
+        """Play it a few times, then look at what is held after so many seconds. Another finding on the way is told in its
+        place."""
+        for _ in range(LEAK_TIMES):
+            finding = self.play(drawn)
+            if finding is not None:
+                return finding
+        return self.settled(within)
 
     def settled(self, within: float = SETTLE_TIMEOUT) -> Finding | None:
         """What the agent holds by now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,8 +51,8 @@ def _of_case(case: DataCase) -> Iterator[Input]:
             yield Input(frames, cut.tail, origin="#".join(filter(None, (case.id, conversation.name))))
 
 
-def _of_corpora(folders: Iterable[Path]) -> Iterator[Input]:
-    """Files of frames; what does not begin with a frame is taken for a control payload."""
+def _of_corpora(folders: Iterable[Path]) -> Iterator[Input | None]:
+    """Files of frames; what does not begin with a frame is taken for a control payload. None for one that is too long."""
     for folder in folders:
         try:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -61,20 +61,40 @@ def _of_corpora(folders: Iterable[Path]) -> Iterator[Input]:
         if not files:
             raise UsageError(f"{folder} is no folder with a corpus in it")
         for path in files:
-            raw = path.read_bytes()
-            if len(raw) <= LONGEST:
-                framed = raw[:1] < b"\x06" and len(raw) > 5
-                yield parse(raw, path.name) if framed else Input((Frame(1, raw),), origin=path.name)
+            try:
+                with path.open("rb") as file:
+                    raw = file.read(LONGEST + 1)
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}") from None
+            framed = raw[:1] < b"\x06" and len(raw) > 5
+            made = parse(raw, path.name) if framed else Input((Frame(1, raw),), origin=path.name)
+            yield made if len(raw) <= LONGEST else None
 
 
-def seeds(corpora: Iterable[Path] = ()) -> list[Input]:
-    """All of them, each once, in an order that depends on nothing else. Raises UsageError."""
+def _fit(drawn: Input | None) -> bool:
+    return drawn is not None and bool(drawn.frames) and gate.passes(drawn)
+
+
+def seeds(corpora: Iterable[Path] = (), tell: Callable[[str], None] = lambda _: None) -> list[Input]:
+    """All of them, each once, in an order that depends on nothing else. `tell` gets a line about what is taken of the corpora.
+    Raises UsageError."""
     upload = (control(UPLOAD), Frame(4, b"abc"), Frame(4, b"def"), Frame(5, b""))
     found = [Input((control(fields),), origin=str(fields["op"])) for fields in PLAIN] + [
         Input(upload, origin="put_file")
     ]
     for case in all_cases().values():
         found += _of_case(case)
-    found += _of_corpora(corpora)
-    unique = {(each.frames, each.tail): each for each in reversed(found) if each.frames and gate.passes(each)}
+    given = list(_of_corpora(corpora))
+    taken = [each for each in given if each is not None and _fit(each)]
+    told = f"{len(taken):,} of {len(given):,} files taken; others are over {LONGEST:,} bytes, no frames, or what may not be sent"
+    if given and not taken:
+        raise UsageError(f"--corpus: {told}")
+    if given:
+        tell(
+            f"--corpus: {told}"
+            if len(taken) < len(given)
+            else f"--corpus: {len(taken):,} of {len(given):,} files taken"
+        )
+    found = [each for each in found if _fit(each)] + taken
+    unique = {(each.frames, each.tail): each for each in reversed(found)}
     return list(reversed(unique.values()))

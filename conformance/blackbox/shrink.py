@@ -8,26 +8,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guestwire.blackbox import gate, words
-from guestwire.blackbox.duel import Duel, Finding
+from guestwire.blackbox.duel import SOON, Duel, Finding
 from guestwire.blackbox.inputs import Input
 from guestwire.blackbox.side import PATIENCE
+from guestwire.drive.row import SETTLE_TIMEOUT
 
 if TYPE_CHECKING:
     from guestwire.blackbox.campaign import Found
 
-SECONDS = 8.0  # for one finding; what is smallest by then is kept
+TRIES = 200  # for one finding; what is smallest by then is kept
+SECONDS = 60.0  # the same, where tries take long
 HASTE = 0.7  # seconds for an answer, while smaller inputs are tried out that hang
 Try = Callable[[Input], bool]
 
 
 def smallest(duel: Duel, found: Found) -> None:
     """See it again on fresh processes, and replace its input by a smaller one. If it is not seen again, it stays as it is."""
-    hangs, whole = found.finding.kind == "hang", found.drawn
-    end = time.monotonic() + SECONDS * (4 if hangs else 1)
+    hangs, whole, tries = found.finding.kind == "hang", found.drawn, 0
 
     def fails(drawn: Input) -> bool:
-        if time.monotonic() > end or not drawn.frames or not gate.passes(drawn):
+        nonlocal tries
+        if not drawn.frames or not gate.passes(drawn) or tries >= TRIES or time.monotonic() > end:
             return False
+        tries += 1
         finding = _again(duel, drawn, found.finding)
         if finding is None:
             return False
@@ -35,22 +38,25 @@ def smallest(duel: Duel, found: Found) -> None:
         return True
 
     duel.renew()
-    if not fails(found.drawn):
+    first = _again(duel, whole, found.finding, SETTLE_TIMEOUT)
+    if first is None:
         return
-    found.again = True
+    found.finding, found.again = first, True
+    end = time.monotonic() + SECONDS
     duel.agent.patience = HASTE if hangs else PATIENCE
-    for drawn in _walk(found.drawn, fails):
-        found.drawn = drawn
-    duel.agent.patience = PATIENCE
-    if hangs and _again(duel, found.drawn, found.finding) is None:
-        found.drawn = whole  # what was left is merely slow
+    try:
+        for drawn in _walk(whole, fails):
+            found.drawn = drawn
+    finally:
+        duel.agent.patience = PATIENCE
+    if found.finding.kind in ("hang", "leak") and _again(duel, found.drawn, first, SETTLE_TIMEOUT) is None:
+        found.drawn, found.finding = whole, first  # what was left is merely slow
 
 
-def _again(duel: Duel, drawn: Input, wanted: Finding) -> Finding | None:
-    """The finding, if it is one of the same kind. Whatever fails, the sides are fresh afterwards."""
-    from guestwire.blackbox.campaign import leaks
-
-    finding = leaks(duel, drawn) if wanted.kind == "leak" else duel.play(drawn)
+def _again(duel: Duel, drawn: Input, wanted: Finding, within: float = SOON) -> Finding | None:
+    """The finding, if it is one of the same kind; what leaks stays for so many seconds. Whatever fails, the sides are fresh
+    afterwards."""
+    finding = duel.leaks(drawn, within) if wanted.kind == "leak" else duel.play(drawn)
     if finding is not None and finding.kind in ("crash", "hang", "leak", "frames"):
         duel.renew()
     elif finding is not None:

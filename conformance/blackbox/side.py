@@ -19,6 +19,7 @@ from guestwire.judge.outcome import DeadlineExceeded, Violation
 
 PATIENCE = 5.0  # seconds for what is due at once
 MORE_PATIENCE = 20.0  # the same, before a hang is told
+DYING = 2.0  # of a process whose connection has ended
 NOWHERE = b"/nonexistent-guestwire-fuzz"  # the private folder where no file can be made or seen
 Tree = dict[str, tuple[str, int, bytes]]
 
@@ -85,9 +86,13 @@ class Side:
         try:
             return agent.connect()
         except OSError as error:
-            self.row.witness.wait(agent.pid, 0.3)
+            self.row.witness.wait(agent.pid, DYING)
             agent.check_alive()
             raise Violation("the agent accepts a connection", str(error)) from None
+
+    def wait_longer(self) -> None:
+        """Its time to answer begins anew: what was waited for was the other side."""
+        self._end = time.monotonic() + self.patience
 
     def receive(self) -> Told:
         """What it said. Raises Crash, DeadlineExceeded, or Violation for frames that no agent may send."""
@@ -97,7 +102,7 @@ class Side:
         except DeadlineExceeded:
             raise
         except (Violation, OSError) as error:
-            self.check_alive(0.3)
+            self.check_alive(DYING)
             raise error if isinstance(error, Violation) else Violation("the agent is there", str(error)) from None
         finally:
             self.hang_up()

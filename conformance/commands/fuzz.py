@@ -15,7 +15,7 @@ from pathlib import Path
 import guestwire
 from guestwire.blackbox import judged, keep
 from guestwire.blackbox.campaign import Campaign, Found
-from guestwire.blackbox.duel import Duel
+from guestwire.blackbox.duel import Duel, OracleFailed
 from guestwire.blackbox.seeds import seeds
 from guestwire.blackbox.side import Side
 from guestwire.commands.numbers import positive
@@ -30,6 +30,7 @@ from guestwire.report import safe
 HELP = "send mutated conversations and compare with the oracle"
 ORACLE = Path(guestwire.__file__).resolve().parent.parent / "oracle/agent.py"
 SECONDS = 60
+LONGEST = 2_000  # characters of a line
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +65,13 @@ def main(options: argparse.Namespace) -> int:
         oracle = connectable.parse(options.oracle)
     except UsageError as error:
         raise UsageError(f"the oracle is not here ({error}): name it with --oracle") from None
-    drawn_from = seeds(options.corpus)
+    drawn_from = seeds(options.corpus, print)
     seed = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
     with _session(agent, transport) as session:
-        duel = _duel(session, oracle, agent, transport)
+        try:
+            duel = _duel(session, oracle, agent, transport)
+        except OracleFailed as error:
+            return _no_oracle(oracle, f"at its start: {error}")
         print(f"seed {seed}", flush=True)
         campaign = Campaign(
             duel, drawn_from, seed, options.examples,
@@ -82,10 +86,21 @@ def main(options: argparse.Namespace) -> int:
             campaign.run()
         except KeyboardInterrupt:
             interrupted = True
+        except OracleFailed as error:
+            return _no_oracle(oracle, f"at input {campaign.drawn - 1} of seed {seed}: {error}")
+        except CouldNotRun as error:
+            raise UsageError(f"{agent.text!r}: {error}") from None
         finally:
             _clear_progress()
             print(_summary(campaign), flush=True)
     return Exit.INTERRUPTED if interrupted else _verdict(campaign, options.examples)
+
+
+def _no_oracle(oracle: Connectable, how: str) -> int:
+    """In one line. Return: the exit status."""
+    told = f"conform: the harness failed, its oracle {oracle.text!r} did, {' '.join(how.split())}"
+    print(safe.cut(safe.line(told), LONGEST), file=sys.stderr)
+    return Exit.HARNESS_BUG
 
 
 @contextlib.contextmanager
@@ -105,7 +120,7 @@ def _session(agent: Connectable, transport: str) -> Iterator[Session]:
 
 
 def _duel(session: Session, oracle: Connectable, agent: Connectable, transport: str) -> Duel:
-    """Both sides, started. Raises UsageError."""
+    """Both sides, started. Raises UsageError, OracleFailed."""
     if oracle.kind != "exec":
         raise UsageError(f"{oracle.text!r} (oracle): give it as exec:PATH")
     beside = "unix-ns" if transport == "unix-ns" else "unix"  # in the same world, so that its paths are as long
@@ -118,6 +133,8 @@ def _duel(session: Session, oracle: Connectable, agent: Connectable, transport: 
                 side.settle_in()
             side.agent  # noqa: B018 - started here
     except (CouldNotRun, Crash, DeadlineExceeded, Violation, OSError) as error:
+        if side is made.oracle:
+            raise OracleFailed(str(error)) from None
         raise UsageError(f"{side.connectable.text!r} ({side.name}) does not come up: {error}") from None
     if not made.agent.seen:
         print(
@@ -149,7 +166,8 @@ def _summary(campaign: Campaign) -> str:
     answers = ", ".join(f"{shape} {count}" for shape, count in campaign.duel.answers.most_common())
     lines += [f"answers: {answers}"] if answers else []
     left = [(campaign.duel.left_open, "left open by the contract"), (campaign.repeats, "findings like one before"),
-            (campaign.late, "late on a busy machine")]  # fmt: skip
+            (campaign.late + campaign.duel.late, "late on a busy machine"),
+            (campaign.unsent, "not sent: too large for an agent that runs already without --destructive")]  # fmt: skip
     lines += [", ".join(f"{count} {what}" for count, what in left if count)] if any(count for count, _ in left) else []
     return "\n".join(lines)
 
