@@ -28,6 +28,7 @@ include fuzz/fuzz.mk
 include fuzz/campaign.mk
 include fuzz/proof.mk
 include fuzz/oom.mk
+include fuzz/afl.mk
 include conformance/bench/bench.mk
 include conformance/examples/examples.mk
 

@@ -1,8 +1,9 @@
-"""Fuzzing campaigns, see README.md. `make fuzz`, `make fuzz-smoke` and `make fuzz-coverage` call
+"""Fuzzing campaigns, see README.md. `make fuzz`, `make fuzz-smoke`, `make fuzz-coverage` and `make fuzz-afl` call
 
     python -m campaign run [--seconds S] [--jobs N] [--fresh] [TARGET...]
     python -m campaign smoke [--seconds S] [--jobs N] [TARGET...]
     python -m campaign coverage [TARGET...]
+    python -m campaign afl [--seconds S] [--jobs N] [TARGET...]
 
 Exit status: 0 nothing found, 1 a finding, a target that does not work or a bar that is missed, 2 a wrong command line, 130
 interrupted, with all that was found kept. No TARGET: every one.
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from campaign import cover, whole
+from campaign import afl, cover, whole
 from campaign.places import Places
 from guestwire.judge.verdict import Exit
 from guestwire.report.live import console
@@ -45,7 +46,7 @@ def _number(most: int, what: str) -> object:
 
 def _options(words: list[str]) -> argparse.Namespace:
     parser = _Parser(prog="campaign", add_help=True, allow_abbrev=False)
-    parser.add_argument("command", choices=("run", "smoke", "coverage"))
+    parser.add_argument("command", choices=("run", "smoke", "coverage", "afl"))
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--seconds", type=_number(SECONDS_MOST, "FUZZ_SECONDS"), default=60)  # type: ignore[arg-type]
     parser.add_argument("--jobs", type=_number(JOBS_MOST, "JOBS"), default=os.cpu_count() or 1)  # type: ignore[arg-type]
@@ -76,6 +77,11 @@ def main(words: list[str]) -> int:
         return Exit.GREEN
     if options.command == "coverage":
         return cover.run(places, targets, console())
+    if options.command == "afl" and options.fresh:
+        print("campaign: AFL++ wants inputs to start from: not with --fresh (FRESH=1)", file=sys.stderr)
+        return Exit.USAGE
+    if options.command == "afl":
+        return afl.run(places, targets, options.seconds, options.jobs)
     return whole.run(places, targets, options.seconds, options.jobs, options.command == "smoke", console())
 
 

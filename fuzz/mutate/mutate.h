@@ -1,5 +1,6 @@
 /* Mutations that know frames and JSON, so that fuzzing gets past the header and the first brace. Nothing here belongs
- * to one engine: how plain bytes are mutated is given. mutate.c hangs them on libFuzzer's hooks, which AFL++ has too.
+ * to one engine: how plain bytes are mutated is given. mutate.c hangs them on libFuzzer's hooks, which AFL++'s driver
+ * does not call.
  */
 #ifndef FUZZ_MUTATE_H
 #define FUZZ_MUTATE_H
