@@ -39,6 +39,10 @@ agent: $(AGENT_BINARY) ## build/smolvm-guest-agent; ARCH=aarch64|x86_64 for anot
 
 agent-asan: $(ASAN_AGENT) ## build/asan/smolvm-guest-agent: the same sources under ASan and UBSan
 
+guestwire: $(GUESTWIRE) ## build/guestwire: the host's tools, bridge and ready
+
+guestwire-asan: $(ASAN_GUESTWIRE) ## build/asan/guestwire: the same under ASan and UBSan
+
 $(ORACLE): oracle/agent.py | $(SYSTEM_PYTHON)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ORACLE_PYTHON) -c 'import py_compile; py_compile.compile("$<", "$@", doraise=True)'
@@ -48,7 +52,7 @@ example: $(EXAMPLE) ## build/example/guest-agent-go, from conformance/examples/g
 conformance: $(AGENT) $(ORACLE) $(VENV) ## judge the agent and the oracle by the contract
 	$(Q).venv/bin/conform run --strict --alike --report-dir build/report/conformance exec:$(AGENT) '$(ORACLE_RUN)' $(CONFORM_ARGS)
 
-test: $(AGENT) $(ASAN_AGENT) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
+test: $(AGENT) $(ASAN_AGENT) $(GUESTWIRE) $(ASAN_GUESTWIRE) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
 	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'fuzz-replay=$(MAKE) -s fuzz-replay' 'harness-tests=$(MAKE) -s harness-tests' \
 		'footprint=.venv/bin/python -m guestwire.bench --check' \
 		'conformance=.venv/bin/conform run --strict --alike --report-dir build/report/test exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
@@ -97,4 +101,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan example conformance test mutants unit harness-tests lint format bench doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests lint format bench doctor wheel constants setup clean distclean

@@ -75,7 +75,9 @@ build/obj/asan/agent.a: $(filter-out %/main.o,$(ASAN_OBJECTS))
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
-build/unit/%: build/obj/asan/tests/%.o build/obj/asan/agent.a
+include agent/host/build.mk
+
+build/unit/%: build/obj/asan/tests/%.o build/obj/asan/host.a build/obj/asan/agent.a
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ASAN_CC) $(ASAN_CFLAGS) $^ -lcmocka -o $@

@@ -88,13 +88,18 @@ static void lower_oom_score(struct origin *origin)
     close(fd);
 }
 
-void start_process(struct origin *origin)
+void start_common(struct origin *origin)
 {
     *origin = (struct origin){.files_raised = false};
     set_signals();
     open_standard();
     mark_close_on_exec();
     raise_files(origin);
+}
+
+void start_process(struct origin *origin)
+{
+    start_common(origin);
     lower_oom_score(origin);
 }
 

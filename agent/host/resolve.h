@@ -23,6 +23,9 @@ void resolver_free(struct resolver *resolver);
 /* Return: a descriptor that is readable once an answer has come; -1 if answers never take time. */
 int resolver_fd(const struct resolver *resolver);
 
+/* Call when resolver_fd() is readable: takes the answer in, so that it is readable no longer. */
+void resolver_collect(struct resolver *resolver);
+
 /* The current answer; starts a look-up where there is none, or where it is older than a second. *found stays valid
  * until the next call; *reason is static. */
 enum resolve_state resolver_ask(struct resolver *resolver, const struct addrinfo **found, const char **reason);

@@ -1,0 +1,274 @@
+#include "host/dial.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+#include "guest/clock.h"
+#include "wire/text.h"
+
+/* A TCP address that says nothing gives way to the next one, or to a fresh attempt: a guest that comes up later is not
+ * found by a SYN that was lost before. One retransmission fits. */
+#define PATIENCE (2 * CLOCK_SECOND)
+
+#define HYBRID_OK "OK "
+
+bool dialer_open(struct dialer *dialer, const struct address *target)
+{
+    *dialer = (struct dialer){.target = *target};
+    if (target->kind == ADDRESS_TCP)
+        dialer->resolver = resolver_new(target->host, target->port);
+    return target->kind != ADDRESS_TCP || dialer->resolver != NULL;
+}
+
+void dialer_close(struct dialer *dialer)
+{
+    resolver_free(dialer->resolver);
+    dialer->resolver = NULL;
+}
+
+void dial_prepare(struct dial *dial, const struct dialer *dialer)
+{
+    *dial = (struct dial){.dialer = dialer, .fd = -1, .until = CLOCK_NEVER};
+}
+
+void dial_drop(struct dial *dial)
+{
+    if (dial->fd >= 0)
+        close(dial->fd);
+    dial->fd = -1;
+}
+
+int dial_take(struct dial *dial)
+{
+    const int fd = dial->fd;
+
+    dial->fd = -1;
+    return fd;
+}
+
+static enum dial_verdict fail(struct dial *dial, enum dial_failure failure, const char *reason)
+{
+    dial->failure = failure;
+    dial->reason = reason;
+    return DIAL_FAILED;
+}
+
+static enum dial_verdict fail_errno(struct dial *dial, int err)
+{
+    const bool vsock = dial->dialer->target.kind == ADDRESS_VSOCK;
+
+    switch (err) {
+    case ECONNREFUSED:
+        return fail(dial, DIAL_REFUSED, "nothing listens there");
+    case ECONNRESET: /* vsock: the guest is there, and nobody listens on the port */
+        return fail(dial, vsock ? DIAL_REFUSED : DIAL_CLOSED, vsock ? "nothing listens there" : strerror(err));
+    case EAGAIN: /* of a Unix socket */
+        return fail(dial, DIAL_OTHER, "its queue of connections is full");
+    case ENOENT:
+    case ENOTDIR:
+    case ENODEV:
+        return fail(dial, DIAL_ABSENT, strerror(err));
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return fail(dial, DIAL_UNREACHABLE, strerror(err));
+    default:
+        return fail(dial, DIAL_OTHER, strerror(err));
+    }
+}
+
+static enum dial_verdict wait_for(struct dial *dial, short events, int64_t until)
+{
+    dial->events = events;
+    dial->until = until;
+    return DIAL_WAITS;
+}
+
+/* Put the target's name into *name. Return: its size. */
+static socklen_t target_name(const struct address *target, struct sockaddr_storage *name)
+{
+    if (target->kind == ADDRESS_VSOCK) {
+        const struct sockaddr_vm vsock = {.svm_family = AF_VSOCK, .svm_cid = target->cid, .svm_port = target->port};
+
+        memcpy(name, &vsock, sizeof vsock);
+        return sizeof vsock;
+    }
+    const struct sockaddr_un local = address_unix(target);
+
+    memcpy(name, &local, sizeof local);
+    return sizeof local;
+}
+
+static enum dial_verdict ask(struct dial *dial)
+{
+    char line[DIAL_HYBRID_LINE];
+    struct text text = text_in(line, sizeof line);
+
+    text_add(&text, "CONNECT ");
+    text_add_int(&text, dial->dialer->target.port);
+    text_add(&text, "\n");
+    while (dial->sent < text.length) {
+        const ssize_t sent = send(dial->fd, line + dial->sent, text.length - dial->sent, MSG_NOSIGNAL);
+
+        if (sent >= 0)
+            dial->sent += (size_t)sent;
+        else if (errno == EAGAIN)
+            return wait_for(dial, POLLOUT, CLOCK_NEVER);
+        else if (errno != EINTR)
+            return fail(dial, DIAL_CLOSED, "closed before it was asked");
+    }
+    dial->state = DIAL_ANSWER;
+    return wait_for(dial, POLLIN, CLOCK_NEVER);
+}
+
+enum dial_line dial_read_answer(const char *bytes, size_t length, size_t *used)
+{
+    const size_t prefix = strlen(HYBRID_OK);
+    const char *end = length > 0 ? memchr(bytes, '\n', length < DIAL_HYBRID_LINE ? length : DIAL_HYBRID_LINE) : NULL;
+
+    if (memcmp(bytes, HYBRID_OK, length < prefix ? length : prefix) != 0)
+        return DIAL_LINE_BAD;
+    if (end == NULL)
+        return length < DIAL_HYBRID_LINE ? DIAL_LINE_MORE : DIAL_LINE_BAD;
+    *used = (size_t)(end - bytes) + 1;
+    return *used > prefix ? DIAL_LINE_OK : DIAL_LINE_BAD;
+}
+
+/* Looks before it takes: what comes behind the line is the conversation's. */
+static enum dial_verdict answer(struct dial *dial)
+{
+    for (;;) {
+        char *rest = dial->line + dial->length;
+        const ssize_t seen = recv(dial->fd, rest, sizeof dial->line - dial->length, MSG_PEEK);
+        enum dial_line line;
+        size_t used;
+
+        if (seen < 0 && errno == EAGAIN)
+            return wait_for(dial, POLLIN, CLOCK_NEVER);
+        if (seen < 0 && errno == EINTR)
+            continue;
+        if (seen <= 0)
+            return fail(dial, DIAL_CLOSED, "closed instead of an answer to CONNECT");
+        used = dial->length + (size_t)seen;
+        line = dial_read_answer(dial->line, used, &used);
+        if (line == DIAL_LINE_BAD)
+            return fail(dial, DIAL_UNEXPECTED, "another answer to CONNECT than OK");
+        if (recv(dial->fd, rest, used - dial->length, 0) < 0)
+            return fail(dial, DIAL_CLOSED, "closed instead of an answer to CONNECT");
+        dial->length = used;
+        if (line == DIAL_LINE_OK)
+            return DIAL_DONE;
+    }
+}
+
+static enum dial_verdict connected(struct dial *dial)
+{
+    const int on = 1;
+
+    if (dial->dialer->target.kind == ADDRESS_TCP)
+        setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (dial->dialer->target.kind != ADDRESS_HYBRID)
+        return DIAL_DONE;
+    dial->state = DIAL_ASK;
+    return ask(dial);
+}
+
+static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *name, socklen_t size, int64_t now)
+{
+    dial_drop(dial);
+    dial->state = DIAL_CONNECT;
+    dial->fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    dial->socket++;
+    if (dial->fd < 0)
+        return fail_errno(dial, errno);
+    if (connect(dial->fd, name, size) == 0)
+        return connected(dial);
+    if (errno == EINPROGRESS || errno == EINTR)
+        return wait_for(dial, POLLOUT,
+                        name->sa_family == AF_INET || name->sa_family == AF_INET6 ? clock_after(now, PATIENCE)
+                                                                                  : CLOCK_NEVER);
+    return fail_errno(dial, errno);
+}
+
+/* The next address of the name, and the ones behind it where that fails at once. */
+static enum dial_verdict next_address(struct dial *dial, int64_t now)
+{
+    const struct addrinfo *found;
+    const char *reason;
+    enum dial_verdict verdict = DIAL_FAILED;
+
+    switch (resolver_ask(dial->dialer->resolver, &found, &reason)) {
+    case RESOLVE_WAITS:
+        dial_drop(dial);
+        dial->state = DIAL_NAME;
+        return wait_for(dial, 0, CLOCK_NEVER);
+    case RESOLVE_FAILED:
+        return fail(dial, DIAL_UNRESOLVED, reason);
+    case RESOLVE_DONE:
+        break;
+    }
+    for (size_t i = 0; i < dial->index && found != NULL; i++)
+        found = found->ai_next;
+    for (; found != NULL && verdict == DIAL_FAILED; found = found->ai_next) {
+        dial->index++;
+        verdict = connect_to(dial, found->ai_addr, found->ai_addrlen, now);
+    }
+    return verdict;
+}
+
+/* Return: 0 once connected, EINPROGRESS before, else why not. */
+static int connect_error(int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (poll(&ready, 1, 0) == 0)
+        return EINPROGRESS;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+static enum dial_verdict finish_connect(struct dial *dial, int64_t now)
+{
+    const int error = connect_error(dial->fd);
+
+    if (error == 0)
+        return connected(dial);
+    if (error == EINPROGRESS && now < dial->until)
+        return DIAL_WAITS;
+    fail_errno(dial, error == EINPROGRESS ? ETIMEDOUT : error);
+    return dial->dialer->resolver != NULL ? next_address(dial, now) : DIAL_FAILED;
+}
+
+enum dial_verdict dial_start(struct dial *dial, int64_t now)
+{
+    struct sockaddr_storage name;
+    socklen_t size;
+
+    dial->index = dial->sent = dial->length = 0;
+    if (dial->dialer->resolver != NULL)
+        return next_address(dial, now);
+    size = target_name(&dial->dialer->target, &name);
+    return connect_to(dial, (const struct sockaddr *)&name, size, now);
+}
+
+enum dial_verdict dial_step(struct dial *dial, int64_t now)
+{
+    switch (dial->state) {
+    case DIAL_NAME:
+        return next_address(dial, now);
+    case DIAL_CONNECT:
+        return finish_connect(dial, now);
+    case DIAL_ASK:
+        return ask(dial);
+    case DIAL_ANSWER:
+        return answer(dial);
+    }
+    return DIAL_FAILED;
+}
