@@ -157,7 +157,7 @@ int world_rename(int directory, const char *from, const char *to)
         return world_blame(ENAMETOOLONG);
     if (old >= 0 && w->node[old].kind == NODE_DIRECTORY)
         return world_blame(EISDIR);
-    if (old >= 0)
+    if (old >= 0 && old != node) /* a file that replaces itself stays */
         w->node[old].standing = false;
     memcpy(w->node[node].name, to, strlen(to) + 1);
     w->node[node].temporary = false;
