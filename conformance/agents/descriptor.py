@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive.connectable import LOCAL_TRANSPORTS, Timers, UsageError
+from guestwire.drive.connectable import Timers, UsageError
 from guestwire.judge import ledger
+from guestwire.judge.contract import AGENT, CONTRACTS, Contract
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,7 +24,6 @@ else:
     import tomli as tomllib
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-PLACEHOLDERS = ("{listen}", "{here}")
 OPERATIONS = {"run": "RUN-", "put_file": "PUT-", "get_file": "GET-"}  # and how the clauses of each begin
 LONGEST = 86_400  # seconds of a timer: some cases wait it out
 LINKS = ("home", "source", "documentation", "issues")
@@ -31,8 +31,8 @@ LINKS = ("home", "source", "documentation", "issues")
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A descriptor that was read without a mistake. Either `command`, in which {listen} stands for what to listen on, or
-    `connect`, the connectable of an agent that runs already."""
+    """A descriptor that was read without a mistake. Either `command`, in which {listen} stands for what to listen on (other
+    contracts have other words), or `connect`, the connectable of an agent that runs already."""
 
     name: str
     path: Path
@@ -40,7 +40,8 @@ class Descriptor:
     connect: str = ""
     build: str = ""  # how to get a program that is not there
     environment: tuple[tuple[str, str], ...] = ()
-    transports: tuple[str, ...] = LOCAL_TRANSPORTS
+    transports: tuple[str, ...] = AGENT.transports
+    contract: Contract = AGENT
     operations: frozenset[str] = frozenset()  # lacked
     lacks: frozenset[str] = frozenset()  # ids of checks, those of lacked operations and clauses included
     timers: Timers = field(default_factory=Timers)
@@ -102,7 +103,7 @@ class _Reader:
                 self.wrong(f"unknown key {key!r}; accepted: {', '.join(self.known)}")
 
 
-def _command(top: _Reader, here: Path) -> tuple[str, ...]:
+def _command(top: _Reader, here: Path, contract: Contract) -> tuple[str, ...]:
     """The words of the template; the program as a path, or as a name to be found on PATH."""
     text: str = top.get("command", str, "a command", "")
     try:
@@ -112,27 +113,49 @@ def _command(top: _Reader, here: Path) -> tuple[str, ...]:
         return ()
     if not words:
         return ()
+    accepted = [f"{{{name}}}" for group in contract.placeholders for name in group] + ["{here}"]
     for name in re.findall(r"\{[a-z_]*\}", text):
-        if name not in PLACEHOLDERS:
-            top.wrong(f"command: unknown {name}; accepted: {', '.join(PLACEHOLDERS)}")
-    if sum(word.count("{listen}") for word in words) != 1:
-        top.wrong("command: {listen} has to stand in it once, where the agent is told what to listen on")
+        if name not in accepted:
+            top.wrong(f"command: unknown {name}; accepted: {', '.join(accepted)}")
+    _placed(top, words, contract)
     words = [word.replace("{here}", str(here)) for word in words]
     program = str((here / words[0]).resolve()) if "/" in words[0] else shutil.which(words[0]) or words[0]
     return (program, *words[1:])
 
 
-def _lacks(top: _Reader) -> tuple[frozenset[str], frozenset[str]]:
+def _placed(top: _Reader, words: list[str], contract: Contract) -> None:
+    """Each of the contract's placeholders stands there once, or (but for an agent) none of them does."""
+    counts = [sum(word.count(f"{{{name}}}") for word in words for name in group) for group in contract.placeholders]
+    if contract is AGENT and counts != [1]:
+        top.wrong("command: {listen} has to stand in it once, where the agent is told what to listen on")
+    elif contract is not AGENT and any(counts) and set(counts) != {1}:
+        each = ", ".join(" or ".join(f"{{{name}}}" for name in group) for group in contract.placeholders)
+        top.wrong(f"command: either each of {each} has to stand in it once, or none of them")
+
+
+def _contract(top: _Reader) -> Contract:
+    name: str = top.get("contract", str, "a contract", AGENT.name)
+    if name not in CONTRACTS:
+        top.wrong(f"contract: unknown {name!r}; accepted: {', '.join(CONTRACTS)}")
+    return CONTRACTS.get(name, AGENT)
+
+
+def _lacks(top: _Reader, contract: Contract) -> tuple[frozenset[str], frozenset[str]]:
     """(operations, ids of checks)."""
     lacks = top.sub("lacks")
-    judged = {name: clause for name, clause in ledger.clauses().items() if not name.startswith("HOST-")}
+    judged = {name: clause for name, clause in ledger.clauses(contract).items() if not name.startswith("HOST-")}
     checks = {check.id for clause in judged.values() for check in clause.checks}
-    of_agents = "`conform clauses` lists them; HOST- ones are not an agent's"
-    operations = lacks.words(
-        "operations", OPERATIONS.__contains__, f"accepted: {', '.join(OPERATIONS)}; every agent answers ping"
-    )
-    clauses = lacks.words("clauses", judged.__contains__, f"no clause of an agent: {of_agents}")
-    single = lacks.words("checks", checks.__contains__, f"no check of an agent: {of_agents}")
+    of_one = f"{'an' if contract is AGENT else 'a'} {contract.noun}"
+    listed = "`conform clauses` lists them; HOST- ones are not an agent's"
+    if contract is not AGENT:
+        listed = f"`conform clauses --contract {contract.name}` lists them"
+    operations = []
+    if contract is AGENT:
+        operations = lacks.words(
+            "operations", OPERATIONS.__contains__, f"accepted: {', '.join(OPERATIONS)}; every agent answers ping"
+        )
+    clauses = lacks.words("clauses", judged.__contains__, f"no clause of {of_one}: {listed}")
+    single = lacks.words("checks", checks.__contains__, f"no check of {of_one}: {listed}")
     lacks.end()
     clauses += [name for name in judged if any(name.startswith(OPERATIONS[word]) for word in operations)]
     found = {*single, *(check.id for name in clauses for check in judged[name].checks)}
@@ -181,22 +204,27 @@ def parse(text: str, path: Path) -> Descriptor:
     name: str = top.get("name", str, "a name", "")
     if not NAME.fullmatch(name):
         top.wrong(f"name: {name!r} is no name; accepted: a-z, 0-9, and after the first of them also . _ -")
-    command = _command(top, path.resolve().parent)
+    contract = _contract(top)
+    command = _command(top, path.resolve().parent, contract)
     connect: str = top.get("connect", str, "a connectable", "")
     if ("command" in table) == ("connect" in table):
         top.wrong("either command (a program to be started) or connect (an agent that runs already) has to be there")
+    if connect and contract is not AGENT:
+        top.wrong(f"connect: a {contract.noun} is started by the harness: give command")
     if connect.startswith(("exec:", "descriptor:")) or (connect and ":" not in connect):
         top.wrong(f"connect: {connect!r} is no agent that runs already; accepted: unix:, tcp:, vsock:, hybrid:")
-    transports = top.words("transports", LOCAL_TRANSPORTS.__contains__, f"accepted: {', '.join(LOCAL_TRANSPORTS)}")
+    transports = top.words(
+        "transports", contract.transports.__contains__, f"accepted: {', '.join(contract.transports)}"
+    )
     if connect and transports:
         top.wrong("transports: an agent that runs already has the one it is reached by")
-    operations, lacks = _lacks(top)
+    operations, lacks = _lacks(top, contract)
     made = Descriptor(
         name, path, command, connect,
         build=top.get("build", str, "a text", ""),
         environment=_strings(top.sub("environment"), lambda key: key != "" and not {"=", "\0"} & set(key), "no = in it"),
-        transports=tuple(transports) or LOCAL_TRANSPORTS,
-        operations=operations, lacks=lacks, timers=_timers(top),
+        transports=tuple(transports) or contract.transports, contract=contract,
+        operations=operations, lacks=lacks, timers=_timers(top) if contract is AGENT else Timers(),
         links=_strings(top.sub("links"), LINKS.__contains__, f"accepted: {', '.join(LINKS)}"),
     )  # fmt: skip
     top.end()

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
+from guestwire.judge.contract import AGENT, CONTRACTS
 from guestwire.judge.ledger import Check
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.twins import unfounded
@@ -20,6 +22,9 @@ HOST_FUNCTIONS = "host functions"
 
 def add(parser: argparse.ArgumentParser) -> None:
     last = str(Path(folder.DEFAULT, folder.REPORT))
+    parser.add_argument(
+        "--contract", choices=tuple(CONTRACTS), default="", help="whose (default: that of the last run, else agent)"
+    )
     parser.add_argument("--report", metavar="FILE", help=f"take the verdicts from this report (default: {last})")
 
 
@@ -29,7 +34,7 @@ class Proof:
     def __init__(self, results: list[CaseResult], agents: list[str]) -> None:
         self._agents = agents
         self._cases: dict[tuple[str, str], Counter[str]] = {}
-        self.unknown = sorted({name for case in results for name in case.checks if name not in ledger.checks()})
+        self.unknown = sorted({name for case in results for name in case.checks if name not in ledger.every_check()})
         nothing = {id(case) for case in unfounded(results)}
         for case in results:
             for name in {*(case.checks if id(case) not in nothing else ()), *case.broken}:
@@ -56,22 +61,31 @@ def main(options: argparse.Namespace) -> int:
     path = Path(options.report or Path(folder.DEFAULT, folder.REPORT))
     proof = None
     report = document.load(path) if options.report or path.exists() else None
+    contract = CONTRACTS[options.contract] if options.contract else AGENT
+    if report is not None and not options.contract:
+        contract = document.contract_of(report)
+    if report is not None and document.contract_of(report) is not contract:
+        if options.report:
+            raise UsageError(
+                f"{path} judges by the contract {document.contract_of(report).name}, not by {contract.name}"
+            )
+        report = None
     if report is not None:
         agents = [agent["label"] for agent in report["agents"]]
         proof = Proof(document.results(report), agents)
-    for clause in ledger.clauses().values():
+    for clause in ledger.clauses(contract).values():
         print(f"{clause.id} ({clause.level}): {clause.text}")
         if clause.excluded:
             print(f"  excluded: {clause.excluded}")
         for check in clause.checks:
             print(_line(check, proof))
-    errors = ledger.strayed()
+    errors = ledger.strayed(contract)
     if proof is None or report is None:
-        print(f"no run to take verdicts from: there is no {path} (`conform run` writes it)")
+        print(f"no run to take verdicts from: there is no {path} of a {contract.noun} (`conform run` writes it)")
         return _end(errors, Exit.PARTIAL)
     errors += [f"{name}: a case names it, and the ledger does not" for name in proof.unknown]
     unproved = [f"{check.id}: proved by no case of the last run [{', '.join(agents)}]"
-                for check in ledger.checks().values() if (agents := _unproved(check, proof, report))]  # fmt: skip
+                for check in ledger.checks(contract).values() if (agents := _unproved(check, proof, report))]  # fmt: skip
     if report["run"]["filtered"] and unproved:
         print(f"PARTIAL: the run was filtered; {len(unproved)} MUST checks are not proved")
     else:

@@ -6,18 +6,17 @@ import argparse
 import importlib
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import ledger
 from guestwire.judge.case import Case
+from guestwire.judge.contract import AGENT
 from guestwire.judge.ledger import Clause
 from guestwire.judge.verdict import Exit
 from guestwire.mutants import load
 from guestwire.spec import wire
 
 HELP = "one clause: its text, bytes on the wire, cases, common mistakes"
-SUITE = Path(__file__).resolve().parent.parent / "suite"
 WIDTH = 110
 
 
@@ -28,8 +27,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _cases(clause: Clause) -> Iterator[str]:
     """Each case that proves a check of the clause: its id without the parametrised part, and its docstring's first line."""
     names = {check.id for check in clause.checks}
-    for path in sorted(SUITE.glob("test_*.py")):
-        for function in vars(importlib.import_module(f"guestwire.suite.{path.stem}")).values():
+    contract = ledger.contract_of(clause.id)
+    for path in sorted(contract.suite.glob("test_*.py")):
+        for function in vars(importlib.import_module(f"{contract.package}.{path.stem}")).values():
             declared = getattr(function, "guestwire_case", None)
             if isinstance(declared, Case) and names & set(declared.checks):
                 identity = ":".join(filter(None, (declared.checks[0], declared.variant)))
@@ -52,12 +52,8 @@ def _lines(title: str, lines: list[str]) -> Iterator[str]:
             yield textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
 
 
-def explain(clause: Clause) -> Iterator[str]:
-    """The page, line by line."""
-    yield f"{clause.id} ({clause.level})"
-    yield textwrap.fill(
-        ledger.contract()[clause.id][1], WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-    )
+def _wire(clause: Clause) -> Iterator[str]:
+    """An example of it, byte by byte."""
     example = wire.examples()[clause.id]
     yield ""
     yield "On the wire"
@@ -66,6 +62,20 @@ def explain(clause: Clause) -> Iterator[str]:
         yield textwrap.fill(
             f"not in one conversation: {example.seen}", WIDTH, initial_indent="  ", subsequent_indent="  "
         )
+
+
+def explain(clause: Clause) -> Iterator[str]:
+    """The page, line by line."""
+    yield f"{clause.id} ({clause.level})"
+    yield textwrap.fill(
+        ledger.contract(ledger.contract_of(clause.id))[clause.id][1],
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )
+    if ledger.contract_of(clause.id) is AGENT:  # the others have no wire format of their own
+        yield from _wire(clause)
     pending = {check.id: f" [pending: {check.pending}]" if check.pending else "" for check in clause.checks}
     yield from _lines("Checks", [f"{check.id}: {check.text}{pending[check.id]}" for check in clause.checks])
     yield from _lines("Cases", list(_cases(clause)))
@@ -74,8 +84,8 @@ def explain(clause: Clause) -> Iterator[str]:
 
 def main(options: argparse.Namespace) -> int:
     name = options.clause.partition("/")[0]
-    if options.clause not in ledger.clauses() and options.clause not in ledger.checks():
+    if options.clause not in ledger.every_clause() and options.clause not in ledger.every_check():
         raise UsageError(f"unknown clause {options.clause!r}: `conform clauses` lists them")
-    for line in explain(ledger.clauses()[name]):
+    for line in explain(ledger.every_clause()[name]):
         print(line)
     return Exit.GREEN

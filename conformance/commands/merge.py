@@ -9,7 +9,7 @@ from typing import Any
 
 from guestwire.drive.connectable import UsageError
 from guestwire.judge import expect
-from guestwire.judge.ledger import checks
+from guestwire.judge.ledger import every_check
 from guestwire.judge.verdict import RunVerdict, judge
 from guestwire.report import document, folder, live, terminal
 from guestwire.report.document import Document
@@ -34,10 +34,14 @@ def _check(paths: list[Path], reports: list[Document]) -> None:
         raise UsageError(f"{paths[0]} is not the report of a --shard")
     for path, report in zip(paths, reports, strict=True):
         different = [name for name in SAME if report[name] != first[name]]
-        different += [name for name in ("strict", "narrowed") if report["run"].get(name) != first["run"].get(name)]
+        different += [
+            name for name in ("strict", "narrowed", "contract") if report["run"].get(name) != first["run"].get(name)
+        ]
         if different:
             raise UsageError(f"{path} and {paths[0]} are not of one run: other {', '.join(different)}")
-        unknown = {name for case in report["cases"] for name in (*case["checks"], *case["broken"])} - checks().keys()
+        unknown = {
+            name for case in report["cases"] for name in (*case["checks"], *case["broken"])
+        } - every_check().keys()
         if unknown:
             raise UsageError(f"{path} is of another harness: its ledger has a check {min(unknown)}, this one's has not")
         if report["footer"]["verdict"] == "harness-bug":
@@ -63,6 +67,7 @@ def _judge(reports: list[Document], known: list[expect.Expectation]) -> RunVerdi
         errors=[],
         expectations=known,
         lacked={agent["label"]: frozenset(agent.get("lacks", ())) for agent in agents},
+        contract=document.contract_of(reports[0]),
     )
 
 

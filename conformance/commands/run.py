@@ -8,22 +8,21 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from guestwire.commands.numbers import positive
 from guestwire.drive import connectable, workers
-from guestwire.drive.connectable import UsageError
+from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.judge import ledger
+from guestwire.judge.contract import AGENT, CONTRACTS, Contract
 from guestwire.judge.verdict import Exit
 from guestwire.report import bug, folder, live, safe, terminal
 from guestwire.report.collector import Collector
 
 HELP = "judge one or more agents"
-SUITE = Path(__file__).resolve().parent.parent / "suite"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +63,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Which cases, and how they are judged: what `conform verify` takes too."""
+    parser.add_argument(
+        "--contract",
+        choices=tuple(CONTRACTS),
+        default="",
+        help="what is judged (default: what descriptors say, else agent)",
+    )
     parser.add_argument("--transport", action="append", default=[], help="only these, comma-separated")
     parser.add_argument("--clause", action="append", default=[], help="only the cases of this clause")
     parser.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
@@ -77,16 +82,17 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 def selection_words(options: argparse.Namespace) -> list[str]:
     """The same as a command line."""
-    words = [f"--{name}={value}" for name, values in (("transport", options.transport), ("clause", options.clause),
+    words = [f"--contract={options.contract}"] if options.contract else []
+    words += [f"--{name}={value}" for name, values in (("transport", options.transport), ("clause", options.clause),
              ("case", options.cases)) for value in values]  # fmt: skip
     words += [f"--{name}" for name in ("strict", "destructive") if getattr(options, name)]
     words += [f"--jobs={options.jobs}"] if options.jobs else []
     return words + ([f"--shard={options.shard}"] if options.shard else [])
 
 
-def base_options() -> list[str]:
-    """What every pytest run of the suite is started with."""
-    words = [str(SUITE), f"--rootdir={SUITE.parent}", "--import-mode=importlib", "-q"]
+def base_options(contract: Contract = AGENT) -> list[str]:
+    """What every pytest run of a contract's suite is started with."""
+    words = [str(contract.suite), f"--rootdir={contract.suite.parent}", "--import-mode=importlib", "-q"]
     words += ["-p", "no:cacheprovider", "-p", "no:tmpdir"]  # nothing is written but below the run's own folder
     for name in ("hypothesispytest", "logging", "unraisableexception", "threadexception", "faulthandler"):
         words += ["-p", f"no:{name}"]  # what they offer is not used here, and each costs time in every case
@@ -96,9 +102,10 @@ def base_options() -> list[str]:
     return [*words, "-W", "ignore::pytest.PytestWarning", "-c", os.devnull]
 
 
-def _pytest_options(options: argparse.Namespace) -> list[str]:
+def _pytest_options(options: argparse.Namespace, agents: Sequence[Connectable]) -> list[str]:
     """The command line of the pytest run."""
-    words = [*base_options(), "-q"]
+    contract = agents[0].contract
+    words = [*base_options(contract), "-q", f"--contract={contract.name}"]
     for name, values in (("agent", options.agents), ("transport", options.transport), ("clause", options.clause),
                          ("case", options.cases)):  # fmt: skip
         words += [f"--{name}={value}" for value in values]
@@ -115,13 +122,12 @@ def _pytest_options(options: argparse.Namespace) -> list[str]:
     words += [f"--history={os.path.abspath(name)}" for name in options.history]
     if options.results:
         words.append(f"--results={options.results}")
-    jobs = _jobs(options)
+    jobs = _jobs(options, agents)
     return [*words, "-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else words
 
 
-def _jobs(options: argparse.Namespace) -> int:
+def _jobs(options: argparse.Namespace, agents: Sequence[Connectable]) -> int:
     """How many workers; 1 is none beside the controller. A running agent gets one case at a time."""
-    agents = [connectable.parse(text) for text in options.agents]
     if options.cases or any(agent.kind != "exec" for agent in agents):
         return 1
     wanted = [name for text in options.transport for name in text.split(",")]
@@ -150,9 +156,9 @@ class _Keeper:
 
 
 def main(options: argparse.Namespace) -> int:
-    agents = [connectable.parse(text) for text in options.agents]
+    agents = connectable.parse_all(options.agents, options.contract)
     for name in options.clause:
-        if name not in ledger.clauses():
+        if name not in ledger.clauses(agents[0].contract):
             raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
     filtered = options.transport or options.clause or options.cases or options.shard or options.last_failed
     if options.expect_write and filtered:
@@ -168,7 +174,7 @@ def main(options: argparse.Namespace) -> int:
     os.environ.pop("PYTEST_ADDOPTS", None)  # it may leave out cases, and stop at the first failure
     keeper, shown = _Keeper(), live.Live(live.console())
     with shown.instead_of_pytest(), _renamed():
-        status: Any = pytest.main(_pytest_options(options), plugins=[keeper, shown])
+        status: Any = pytest.main(_pytest_options(options, agents), plugins=[keeper, shown])
     if os.environ.get(bug.TRACEBACK):
         print(shown.what_pytest_said(), file=sys.stderr)
     if status == pytest.ExitCode.INTERRUPTED:

@@ -117,8 +117,7 @@ def _said(result: CaseResult) -> str:
 
 
 def main(options: argparse.Namespace) -> int:
-    for text in options.agents:
-        connectable.parse(text)
+    connectable.parse_all(options.agents, options.contract)
     if not github.here():
         return _verify(options)[0]
     with github.no_commands(live.console()):

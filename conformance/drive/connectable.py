@@ -14,16 +14,19 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestwire.judge.contract import AGENT, CONTRACTS, Contract
+
 if TYPE_CHECKING:
     from guestwire.agents.descriptor import Descriptor
 
-LOCAL_TRANSPORTS = ("unix", "fd-listen", "fd-conn", "unix-ns")
+LOCAL_TRANSPORTS = AGENT.transports
 RUNNING_KINDS = ("unix", "tcp", "vsock", "hybrid")
-TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS)))
+TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS)))  # of an agent
 FORMS = "exec:PATH [ARGS], unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, hybrid:PATH:PORT, a descriptor's PATH.toml or NAME"
 
 
@@ -46,19 +49,20 @@ class Connectable:
 
     text: str
     kind: str
-    argv: tuple[str, ...] = ()  # {listen} in a word stands for what to listen on
+    argv: tuple[str, ...] = ()  # {listen} in a word stands for what to listen on, and so on: see its contract
     path: str = ""
     host: str = ""
     cid: int = 0
     port: int = 0
     declared: Descriptor | None = None
     warnings: tuple[str, ...] = ()  # about the name, for whoever typed it
+    contract: Contract = AGENT
 
     @property
     def transports(self) -> tuple[str, ...]:
         if self.kind != "exec":
             return (self.kind,)
-        return LOCAL_TRANSPORTS if self.declared is None else self.declared.transports
+        return self.contract.transports if self.declared is None else self.declared.transports
 
     @property
     def lacks(self) -> frozenset[str]:
@@ -123,7 +127,7 @@ def _described(text: str, found: Descriptor, warnings: tuple[str, ...] = ()) -> 
         return replace(parse(found.connect), text=text, declared=found, warnings=warnings)
     if found.missing:
         raise UsageError(f"{text!r}: {found.missing}")
-    return Connectable(text, "exec", argv=found.command, declared=found, warnings=warnings)
+    return Connectable(text, "exec", argv=found.command, declared=found, warnings=warnings, contract=found.contract)
 
 
 def _by_descriptor(text: str) -> Connectable | None:
@@ -179,3 +183,28 @@ def parse(text: str) -> Connectable:
             raise UsageError(f"{text!r} has no port; accepted: {FORMS}")
         return Connectable(text, kind, path=os.path.abspath(path), port=_number(port, "port", text))
     raise UsageError(f"{text!r}: unknown kind {kind!r}; accepted: {FORMS}")
+
+
+def parse_all(texts: Sequence[str], contract: str = "") -> list[Connectable]:
+    """The programs of one run. They have one contract: that of this name, else what descriptors say, else the agent's. Raises
+    UsageError."""
+    if contract and contract not in CONTRACTS:
+        raise UsageError(f"unknown contract {contract!r}; accepted: {', '.join(CONTRACTS)}")
+    found = [parse(text) for text in texts]
+    said = {each.contract.name for each in found if each.declared is not None}
+    if len(said | ({contract} - {""})) > 1:
+        which = [f"{each.text!r} is under {each.contract.name}" for each in found if each.declared is not None]
+        asked = [f"--contract {contract}"] if contract else []
+        raise UsageError(f"one run judges by one contract: {', '.join([*which, *asked])}")
+    one = CONTRACTS[contract or next(iter(said), AGENT.name)]
+    for each in found:
+        if one is not AGENT and each.kind != "exec":
+            raise UsageError(
+                f"{each.text!r}: a {one.noun} is started by the harness: exec:PATH [ARGS], or its descriptor"
+            )
+    return [replace(each, contract=one) for each in found]
+
+
+def transports(contract: Contract) -> tuple[str, ...]:
+    """All that a row of this contract can have."""
+    return TRANSPORTS if contract is AGENT else contract.transports

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from guestwire import protocol
 from guestwire.drive import footprint, server
-from guestwire.drive.connectable import Timers
+from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.row import Row
 from guestwire.drive.server import Agent
@@ -59,6 +59,16 @@ class Host:
     def agent(self) -> Agent:
         """The process behind this host's connections."""
         return self._private or self.row.agent(self.transcript)
+
+    @property
+    def connectable(self) -> Connectable:
+        """The agent's, as it was named."""
+        return self.row.connectable
+
+    @property
+    def environment(self) -> Mapping[str, str | bytes]:
+        """What the row's agent is started with."""
+        return self.row.spec().env or {}
 
     @property
     def pid(self) -> int:

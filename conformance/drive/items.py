@@ -13,9 +13,10 @@ import pytest
 from guestwire.drive import selection
 from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import CHUNKINGS
-from guestwire.drive.selection import RESULT, rows_of
-from guestwire.judge.case import Case
-from guestwire.judge.ledger import LedgerError, check
+from guestwire.drive.selection import RESULT, contract_of, rows_of
+from guestwire.judge.case import ABSENT, Case
+from guestwire.judge.contract import AGENT
+from guestwire.judge.ledger import LedgerError, check, checks
 from guestwire.judge.outcome import CaseResult
 
 HOST_FUNCTIONS = "host functions"
@@ -36,7 +37,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     case: Case | None = getattr(metafunc.function, "guestwire_case", None)
-    if case is None or "host" not in metafunc.fixturenames:
+    if case is None:
+        return
+    fixture = contract_of(metafunc.config).fixture
+    if fixture not in metafunc.fixturenames:
         return
     values: list[Any] = []
     for agent, transport in rows_of(metafunc.config):
@@ -48,8 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             values += [pytest.param((agent, transport), chunking, id=f"{row_id}={chunking}") for chunking in some]
         else:
             values.append(pytest.param((agent, transport), id=row_id))
-    names = ["host", "chunking"] if "chunking" in metafunc.fixturenames else ["host"]
-    metafunc.parametrize(names, values, indirect=["host"])
+    names = [fixture, "chunking"] if "chunking" in metafunc.fixturenames else [fixture]
+    metafunc.parametrize(names, values, indirect=[fixture])
 
 
 def _chunkings(case: Case, transport: str, full: bool) -> tuple[str, ...]:
@@ -65,21 +69,19 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
         return True
     if ("running" in case.needs and agent.kind == "exec") or ("other-times" in case.needs and agent.times == Timers()):
         return True
-    cannot = ("server" in case.needs and transport == "fd-conn") or (
-        "half-close" in case.needs and transport == "hybrid"
-    )
-    return cannot or (case.native_memory and agent.sanitized)
+    return bool(case.needs & ABSENT.get(transport, frozenset())) or (case.native_memory and agent.sanitized)
 
 
-def _identify(item: pytest.Function, case: Case) -> CaseResult:
+def _identify(item: pytest.Function, case: Case, fixture: str) -> CaseResult:
+    """`fixture` is what makes an item of a row."""
     agent, transport, parts, checks = HOST_FUNCTIONS, "-", [case.variant], list(case.checks)
     deadline = case.deadline
     if hasattr(item, "callspec"):
         identity = item.callspec.id
-        if "host" in item.callspec.params:
-            params: dict[str, Any] = item.callspec.params
-            agent, transport = params["host"][0].label, params["host"][1]
-            checks, deadline = _judged(case, params["host"][0]), _deadline(case, params["host"][0])
+        params: dict[str, Any] = item.callspec.params
+        if fixture in params:
+            agent, transport = params[fixture][0].label, params[fixture][1]
+            checks, deadline = _judged(case, params[fixture][0]), _deadline(case, params[fixture][0])
             chunking = params.get("chunking", "")
             row_id = f"{agent}@{transport}" + (f"={chunking}" if chunking else "")
             escaped = row_id.encode("unicode_escape").decode("ascii")  # as pytest has it in an item's id
@@ -107,15 +109,22 @@ def in_the_way(case: Case, agent: Connectable) -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("agent"):
         return
+    contract = contract_of(config)
+    fixture, ours = contract.fixture, checks(contract)
     seen: set[tuple[str, str]] = set()
     kept: list[pytest.Item] = []
     for item in items:
         case = getattr(getattr(item, "function", None), "guestwire_case", None)
         if not isinstance(case, Case) or not isinstance(item, pytest.Function):
             raise LedgerError(f"{item.nodeid} is no case: it has no @case")
-        if hasattr(item, "callspec") and not isinstance(item.callspec.params.get("host", ()), tuple):
+        if hasattr(item, "callspec") and not isinstance(item.callspec.params.get(fixture, ()), tuple):
             continue  # not made for any row: what pytest leaves of a case that exists on no transport asked for
-        result = _identify(item, case)
+        foreign = [name for name in case.checks if name not in ours]
+        if foreign:
+            raise LedgerError(f"{item.nodeid}: {foreign[0]} is a check of another contract")
+        if contract is not AGENT and contract.fixture not in item.fixturenames:
+            raise LedgerError(f"{item.nodeid} judges nothing: it takes no {contract.fixture}")
+        result = _identify(item, case, fixture)
         if (result.agent, result.id) in seen:
             raise LedgerError(f"two cases have the id {result.id}; see {item.nodeid}")
         seen.add((result.agent, result.id))

@@ -12,8 +12,10 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from guestwire.drive import keeping, selection
+from guestwire.drive.connectable import Connectable
 from guestwire.drive.host import Host
 from guestwire.drive.items import in_the_way
+from guestwire.drive.program import Program
 from guestwire.drive.selection import RESULT, rows_of
 from guestwire.drive.session import SESSION
 from guestwire.drive.witness import NoWitness
@@ -32,7 +34,7 @@ from guestwire.judge.outcome import (
 from guestwire.judge.outline import of_case
 from guestwire.report import carried
 
-HOST = pytest.StashKey[Host]()
+HOST = pytest.StashKey[Host | Program]()  # what the case was given
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,7 +54,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if HOST in item.stash:
         made = item.stash[HOST]
-        lacked = made.row.connectable.lacks
+        lacked = made.connectable.lacks
         result.broken.update({name: list(pair) for name, pair in made.soft.items() if name not in lacked})
     selection.note(item.config, result)
     keeping.leave(item, result, item.stash.get(HOST, None), rows_of(item.config)[0][0])
@@ -67,8 +69,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def _said(item: pytest.Item, result: CaseResult) -> dict[str, Any] | None:
     """For judge/alike.py, None for a case that is not compared."""
-    host: Host | None = item.stash.get(HOST, None)
-    if host is None or result.outcome != Outcome.PASS or not item.function.guestwire_case.alike:  # type: ignore[attr-defined]
+    host = item.stash.get(HOST, None)
+    if not isinstance(host, Host) or result.outcome != Outcome.PASS or not item.function.guestwire_case.alike:  # type: ignore[attr-defined]
         return None
     return Said.of(of_case(host.transcript.recordings)).to_json()
 
@@ -78,12 +80,9 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """The host's view of this row's agent."""
     case: Case = request.function.guestwire_case
     agent, transport = request.param
-    if lacked := in_the_way(case, agent):
-        raise NotApplicable(f"lacks {', '.join(lacked)} by its descriptor")
+    _check_possible(case, agent)
     if agent.kind != "exec":
         _check_running(case, request.config)
-    if "root" in case.needs and os.geteuid() != 0:
-        raise CouldNotRun("needs root (mounts, devices, other users): run it as root")
     row = request.config.stash[SESSION].row(agent, transport)
     if "witness" in case.needs and isinstance(row.witness, NoWitness):
         raise CouldNotRun(row.witness.why)
@@ -98,6 +97,27 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     if request.node.stash[RESULT].outcome != Outcome.PASS or request.config.getoption("restart"):
         row.discard()
         row.witness.strays()  # what a failed case left behind is not the next one's
+
+
+@pytest.fixture
+def program(request: pytest.FixtureRequest) -> Iterator[Program]:
+    """This row's bridge or gate, not started yet."""
+    connectable, transport = request.param
+    _check_possible(request.function.guestwire_case, connectable)
+    deadline = _usual(request.node.stash[RESULT].deadline, request.config)
+    made = request.config.stash[SESSION].program(connectable, transport, deadline)
+    request.node.stash[HOST] = made
+    yield made
+    keeping.look(request.node, request.node.stash[RESULT], made)
+    made.release()
+    made.witness.strays()
+
+
+def _check_possible(case: Case, agent: Connectable) -> None:
+    if lacked := in_the_way(case, agent):
+        raise NotApplicable(f"lacks {', '.join(lacked)} by its descriptor")
+    if "root" in case.needs and os.geteuid() != 0:
+        raise CouldNotRun("needs root (mounts, devices, other users): run it as root")
 
 
 def _usual(seconds: float, config: pytest.Config) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.host import Host
+from guestwire.drive.program import Program
 from guestwire.judge import evidence
 from guestwire.judge.alike import Difference
 from guestwire.judge.outcome import CaseResult, Outcome
@@ -16,14 +17,14 @@ from guestwire.judge.outcome import CaseResult, Outcome
 _CAPTURE = pytest.StashKey[evidence.Capture]()
 
 
-def _wanted(config: pytest.Config, result: CaseResult, host: Host | None) -> bool:
+def _wanted(config: pytest.Config, result: CaseResult, host: Host | Program | None) -> bool:
     """Whether it failed, or could not go on once it had begun."""
     stopped = result.outcome == Outcome.COULD_NOT_RUN and host is not None
     broken = result.failed or (host is not None and host.soft)
     return bool(stopped or broken) and config.getoption("report_dir") is not None
 
 
-def look(item: pytest.Item, result: CaseResult, host: Host) -> None:
+def look(item: pytest.Item, result: CaseResult, host: Host | Program) -> None:
     """After the case, before its agents are killed."""
     if _wanted(item.config, result, host):
         item.stash[_CAPTURE] = evidence.capture(host, hung=result.outcome == Outcome.TIMEOUT)
@@ -52,12 +53,12 @@ def leave_difference(config: pytest.Config, found: Difference, agents: Sequence[
         found.result.actual += f" (its evidence could not be written: {error})"
 
 
-def leave(item: pytest.Item, result: CaseResult, host: Host | None, first: Connectable) -> None:
+def leave(item: pytest.Item, result: CaseResult, host: Host | Program | None, first: Connectable) -> None:
     """Write the folder. `first` is an agent of the run, for cases that need none but that a run cannot do without."""
     if not _wanted(item.config, result, host):
         return
     option = item.config.getoption
-    connectable = first if host is None else host.row.connectable
+    connectable = first if host is None else host.connectable
     script = evidence.replay_script(result, [connectable], _options(item.config), item.path)
     found = item.stash.get(_CAPTURE, evidence.Capture())
     try:

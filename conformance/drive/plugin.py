@@ -16,11 +16,12 @@ import pytest
 from _pytest.outcomes import Exit as PytestExit
 
 from guestwire.drive import connectable, prefilter, selection
-from guestwire.drive.connectable import TRANSPORTS, UsageError
+from guestwire.drive.connectable import TRANSPORTS, Connectable, UsageError
 from guestwire.drive.selection import rows_of
 from guestwire.drive.session import SESSION, NothingToJudge, Session
 from guestwire.judge import expect
 from guestwire.judge.case import DEADLINE
+from guestwire.judge.contract import AGENT, CONTRACTS
 from guestwire.judge.verdict import Exit
 
 pytest_plugins = ["guestwire.drive.items", "guestwire.drive.judging"]
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--agent", action="append", default=[], metavar="CONNECTABLE", help=f"judge it: {connectable.FORMS}"
     )
+    group.addoption("--contract", default="", help=f"judge by it: {', '.join(CONTRACTS)}")
     group.addoption("--transport", action="append", default=[], help=f"only these: {', '.join(TRANSPORTS)}")
     group.addoption("--clause", action="append", default=[], help="only this clause's cases")
     group.addoption("--case", action="append", default=[], dest="case_ids", metavar="ID", help="only this case")
@@ -84,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         nothing = ""
         try:
-            for agent, transport in rows:
+            for agent, transport in _to_try(rows):
                 collector.agent_versions[agent.label] = config.stash[SESSION].check(agent, transport)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
@@ -97,6 +99,12 @@ def pytest_configure(config: pytest.Config) -> None:
         if nothing:
             collector.claim()
             raise Red(nothing, returncode=Exit.RED)
+
+
+def _to_try(rows: list[tuple[Connectable, str]]) -> list[tuple[Connectable, str]]:
+    """The rows whose canary is worth its time: all of an agent, one of a program whose transports are the cases' own matter."""
+    first = dict(reversed(rows))
+    return [(agent, name) for agent, name in rows if agent.contract is AGENT or first[agent] == name]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,9 +16,11 @@ import pytest
 
 from guestwire.drive import selection
 from guestwire.judge.case import Case
+from guestwire.judge.contract import AGENT, CONTRACTS
 
 CONFORMANCE = Path(__file__).resolve().parent.parent
-SUITE = CONFORMANCE / "suite"
+SUITE = AGENT.suite
+SUITES = {contract.suite for contract in CONTRACTS.values()}
 DATA = {"test_data": "*.toml", "test_7_stateful": "stateful/*.toml"}  # modules whose cases are in files below cases/
 NAME = re.compile(r"[A-Z][A-Z-]*(?:/[a-z0-9_-]+)?")  # of a clause or a check
 DECLARED = re.compile(r"^(?:\[|checks ).*", re.MULTILINE)  # the lines of such a file that name checks
@@ -76,7 +78,7 @@ def names(module: Path) -> frozenset[str]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """True for a module without any case that is asked for."""
-    if collection_path.parent != SUITE or not collection_path.match("test_*.py"):
+    if collection_path.parent not in SUITES or not collection_path.match("test_*.py"):
         return None
     return True if any(not asked.within(names(collection_path)) for asked in wanted(config)) else None
 

@@ -60,7 +60,12 @@ class StartSpec:
     env: Mapping[str, str | bytes] | None = None  # None: the harness's own
     cwd: str | bytes | None = None
     stdin: str = os.devnull
-    stderr: str = "file"  # file, closed, full (/dev/full), stuck (a pipe nobody reads, full)
+    stderr: str | int = (
+        "file"  # file, closed, full (/dev/full), stuck (a pipe nobody reads, full), or a descriptor of the harness
+    )
+    stdout: str | int = (
+        "stderr"  # stderr (the same), file (one of its own), closed, full, or a descriptor of the harness
+    )
     ignore: tuple[int, ...] = ()
     block: tuple[int, ...] = ()
     close: tuple[int, ...] = ()
@@ -197,6 +202,8 @@ def _prepare(spec: StartSpec) -> None:
 
 def _stderr(spec: StartSpec, path: Path) -> tuple[int, list[int]]:
     """The descriptor for the agent's stderr, and those the harness must keep open as long as the agent lives."""
+    if isinstance(spec.stderr, int):
+        return os.dup(spec.stderr), []
     if spec.stderr == "full":
         return os.open("/dev/full", os.O_WRONLY), []
     if spec.stderr == "stuck":
@@ -208,6 +215,22 @@ def _stderr(spec: StartSpec, path: Path) -> tuple[int, list[int]]:
         os.set_blocking(write_end, True)
         return write_end, [read_end]
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644), []
+
+
+def _stdout(spec: StartSpec, path: Path, stderr: int) -> int:
+    """A new descriptor for the program's stdout."""
+    if isinstance(spec.stdout, int):
+        return os.dup(spec.stdout)
+    if spec.stdout == "full":
+        return os.open("/dev/full", os.O_WRONLY)
+    if spec.stdout == "file":
+        return os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    return os.dup(stderr)
+
+
+def _beside(stderr: Path) -> Path:
+    """Where stdout goes if it has a file of its own."""
+    return stderr.with_name(f"{stderr.name}.stdout")
 
 
 def _reachable(word: str, folder: Path) -> str:
@@ -230,7 +253,8 @@ class Started:
         self.spec = spec
         err, self._kept = _stderr(spec, stderr_path)
         stdin = os.open(spec.stdin, os.O_RDONLY | os.O_CLOEXEC)
-        close = (*spec.close, 2) if spec.stderr == "closed" else spec.close
+        out = _stdout(spec, stderr_path, err)
+        close = (*spec.close, *((2,) if spec.stderr == "closed" else ()), *((1,) if spec.stdout == "closed" else ()))
         prepared = replace(spec, close=close)
         if spec.uid is not None:
             spec = replace(spec, argv=tuple(_reachable(word, stderr_path.parent) for word in spec.argv))
@@ -238,7 +262,7 @@ class Started:
             self.popen = subprocess.Popen(
                 ("unshare", "--pid", "--fork", "--kill-child", *spec.argv) if spec.init else spec.argv,
                 stdin=stdin,
-                stdout=err,
+                stdout=out,
                 stderr=err,
                 env=spec.env,
                 cwd=spec.cwd,
@@ -248,6 +272,7 @@ class Started:
             )
         finally:
             os.close(err)
+            os.close(out)
             os.close(stdin)
         self.pid = self.popen.pid
 
@@ -265,6 +290,13 @@ class Started:
         """What it has written to stderr so far ("file" only)."""
         try:
             return self._stderr_path.read_bytes()
+        except OSError:
+            return b""
+
+    def stdout(self) -> bytes:
+        """What it has written to stdout so far ("file" only)."""
+        try:
+            return _beside(self._stderr_path).read_bytes()
         except OSError:
             return b""
 

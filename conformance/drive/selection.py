@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from guestwire.drive import connectable
-from guestwire.drive.connectable import TRANSPORTS, Connectable, UsageError
+from guestwire.drive.connectable import Connectable, UsageError
+from guestwire.judge.contract import AGENT, Contract
 from guestwire.judge.ledger import clauses
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.report import document
@@ -31,10 +32,10 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
     """Agents times transports, as asked for. Raises UsageError."""
     if ROWS not in config.stash:
         wanted = [name for text in config.getoption("transport") for name in text.split(",") if name]
-        for name in wanted:
-            if name not in TRANSPORTS:
-                raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(TRANSPORTS)}")
-        agents = [connectable.parse(text) for text in config.getoption("agent")]
+        agents = connectable.parse_all(config.getoption("agent"), config.getoption("contract"))
+        for name in wanted if agents else ():
+            if name not in (known := connectable.transports(agents[0].contract)):
+                raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(known)}")
         rows = []
         for agent in agents:
             # unix-ns is dear: one row of it proves the witness
@@ -44,6 +45,12 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
             raise UsageError(f"no agent here has the transport {', '.join(wanted)}")
         config.stash[ROWS] = rows
     return config.stash[ROWS]
+
+
+def contract_of(config: pytest.Config) -> Contract:
+    """That this run judges by. Raises UsageError."""
+    rows = rows_of(config)
+    return rows[0][0].contract if rows else AGENT
 
 
 def is_filtered(config: pytest.Config) -> bool:
@@ -61,7 +68,7 @@ def is_narrowed(config: pytest.Config) -> bool:
 def check(config: pytest.Config) -> None:
     """Look at the options before anything is collected. Raises UsageError."""
     for name in config.getoption("clause"):
-        if name not in clauses():
+        if name not in clauses(contract_of(config)):
             raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")
     if config.getoption("shard"):
         config.stash[_SHARD] = parse_shard(config.getoption("shard"))

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from guestwire.drive import bracket, server
+from guestwire.drive import bracket, canary, server
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.conversation import Conversation
 from guestwire.drive.namespace import NamespacedWitness
+from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.drive.process import become_subreaper
+from guestwire.drive.program import Program
 from guestwire.drive.row import Row
 from guestwire.drive.server import Agent, Remote, Server
 from guestwire.drive.witness import NoWitness, Witness, shares_world
+from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation
 
 
@@ -47,6 +50,12 @@ class Session:
             self._namespaced = NamespacedWitness(self.folder, self._witness)
         return self._namespaced
 
+    def program(self, connectable: Connectable, transport: str, deadline: float) -> Program:
+        """A bridge or a gate for one case, `deadline` seconds long."""
+        if not ON_LINUX:
+            raise CouldNotRun(lacking(f"starting a {connectable.contract.noun}"))
+        return Program(connectable, transport, self._witness, deadline)
+
     def row(self, connectable: Connectable, transport: str) -> Row:
         """The row of an agent on a transport. Raises CouldNotRun where the transport is not possible here."""
         key = (connectable.text, transport)
@@ -59,6 +68,9 @@ class Session:
         """Before any case: raises UsageError for an agent that cannot be started or, if it runs already, not be reached, and
         NothingToJudge for one that does not tell good requests from bad ones. Return: its agent_version, "" if it does not say.
         """
+        if connectable.contract is not AGENT:
+            self._check_program(connectable, transport)
+            return ""
         here = "unix" if transport == "unix-ns" else transport
         try:
             row = self.row(connectable, here)
@@ -74,6 +86,21 @@ class Session:
                 agent.stop()
         except (Crash, DeadlineExceeded) as error:
             raise UsageError(f"{connectable.text!r} does not come up: {' '.join(error.actual.split())}") from None
+        except (CouldNotRun, OSError) as error:
+            raise UsageError(f"{connectable.text!r}: {error}") from None
+
+    def _check_program(self, connectable: Connectable, transport: str) -> None:
+        try:
+            program = self.program(connectable, transport, 60)
+            try:
+                canary.BY_CONTRACT[connectable.contract.name](program)
+            finally:
+                program.release()
+        except canary.NotUp as error:
+            raise UsageError(f"{connectable.text!r} does not come up: {' '.join(error.actual.split())}") from None
+        except Violation as error:
+            what = " ".join(f"expected {error.expected}, got {error.actual}".split())
+            raise NothingToJudge(f"nothing judged: {connectable.text!r}: {what} (canary)") from None
         except (CouldNotRun, OSError) as error:
             raise UsageError(f"{connectable.text!r}: {error}") from None
 

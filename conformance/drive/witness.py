@@ -278,7 +278,7 @@ class Witness(special.SpecialFiles):
     def start(self, spec: StartSpec) -> int:
         """Start an agent; its pid. Raises OSError when it cannot be started."""
         stderr = f"stderr-{len(self._agents)}-{time.monotonic_ns()}"
-        self._known.add(stderr)
+        self._known.update((stderr, f"{stderr}.stdout"))
         if spec.uid is not None:
             self._known.update(os.path.basename(word) for word in spec.argv)  # see _reachable()
         started = Started(spec, self._folder / stderr)
@@ -296,6 +296,10 @@ class Witness(special.SpecialFiles):
     def stderr(self, pid: int) -> bytes:
         """What the agent has written to stderr so far."""
         return self._agents[pid].stderr()
+
+    def stdout(self, pid: int) -> bytes:
+        """What it has written to a stdout of its own (StartSpec.stdout "file") so far."""
+        return self._agents[pid].stdout()
 
     def facts(self, pid: int) -> autopsy.Facts | None:
         """How an agent was started here and where it stands, None when it was not or is forgotten."""

@@ -5,34 +5,35 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 
 from guestwire.drive import prefilter
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.judge.case import Case
+from guestwire.judge.contract import AGENT, Contract
 
 MOST = 4 * (os.cpu_count() or 1)  # most cases wait most of their time
 FEW = 8  # cases that one process is done with before workers have started
 
 
-def worth(agents: Iterable[Connectable], transports: Collection[str], clauses: Collection[str]) -> int:
+def worth(agents: Sequence[Connectable], transports: Collection[str], clauses: Collection[str]) -> int:
     """So many for the cases of these clauses, on these transports. Empty: all."""
     if not clauses:
         return MOST
-    short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)))
+    short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), agents[0].contract)
     rows = sum(len(set(agent.transports) & set(transports or agent.transports)) for agent in agents)
     for_short = 1 if short * rows <= FEW else math.ceil(math.sqrt(short * rows / 3))
     return min(MOST, for_short + long * rows)
 
 
-def _cases(wanted: prefilter.Wanted) -> tuple[int, int]:
+def _cases(wanted: prefilter.Wanted, contract: Contract = AGENT) -> tuple[int, int]:
     """About how many there are on one transport: short ones, and such as wait long."""
     count = {False: 0, True: 0}
-    for path in prefilter.SUITE.glob("test_*.py"):
+    for path in contract.suite.glob("test_*.py"):
         if not wanted.within(prefilter.names(path)):
             continue
-        for function in vars(importlib.import_module(f"guestwire.suite.{path.stem}")).values():
+        for function in vars(importlib.import_module(f"{contract.package}.{path.stem}")).values():
             case = getattr(function, "guestwire_case", None)
             if isinstance(case, Case) and wanted.has(case):
                 count[case.long] += _items(function)

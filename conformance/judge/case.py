@@ -29,6 +29,10 @@ NEEDS = (
     "other-times",  # its descriptor declares times that are not the contract's; the case's deadline follows them
     "root",  # mounts, devices or other users
 )
+ABSENT = {  # transport: the needs that it structurally cannot serve, so that cases with one of them do not exist there
+    "fd-conn": frozenset({"server"}),
+    "hybrid": frozenset({"half-close"}),
+}
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,10 @@ from guestwire import __version__
 from guestwire.drive.autopsy import Facts
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.host import Host
+from guestwire.drive.program import Program
 from guestwire.judge import transcript_file
 from guestwire.judge.alike import Difference
+from guestwire.judge.contract import AGENT, CONTRACTS
 from guestwire.judge.outcome import CaseResult, CouldNotRun, Outcome
 
 FOLDER = "evidence"
@@ -38,7 +40,7 @@ UNKNOWN = (
     "the harness did not start this agent: which program it is, its SHA-256, command line, environment, stderr and exit status "
     "cannot be told here"
 )
-SUITE = Path(__file__).resolve().parent.parent / "suite"
+SUITES = {contract.suite for contract in CONTRACTS.values()}
 
 
 def file_safe(name: str) -> str:
@@ -61,7 +63,7 @@ class Capture:
     threads: str = ""
 
 
-def capture(host: Host, hung: bool) -> Capture:
+def capture(host: Host | Program, hung: bool) -> Capture:
     """Look at every agent of the case that is still known; `hung`: also at their threads."""
     found = Capture()
     with contextlib.suppress(CouldNotRun):  # an agent whose world cannot be seen
@@ -98,16 +100,16 @@ def programs(connectable: Connectable) -> dict[str, str]:
     return {word: digest for word in connectable.argv if os.path.isfile(word) and (digest := sha256_of(word))}
 
 
-def _agent(host: Host, found: Capture, seed: int | None) -> dict[str, object]:
-    row = host.row
+def _agent(host: Host | Program, found: Capture, seed: int | None) -> dict[str, object]:
+    connectable = host.connectable
     return {
-        "connectable": row.connectable.text,
-        "label": row.connectable.label,
-        "transport": row.transport,
-        "command": list(row.connectable.argv),
-        "environment": {name: str(value) for name, value in (row.spec().env or {}).items()},
-        "sha256": programs(row.connectable),
-        "known": "all" if row.connectable.kind == "exec" else UNKNOWN,
+        "connectable": connectable.text,
+        "label": connectable.label,
+        "transport": host.transport,
+        "command": list(connectable.argv),
+        "environment": {name: str(value) for name, value in host.environment.items()},
+        "sha256": programs(connectable),
+        "known": "all" if connectable.kind == "exec" else UNKNOWN,
         "seed": seed,  # of --shuffle
         "harness": __version__,
         "python": sys.version.split()[0],
@@ -119,8 +121,9 @@ def replay_script(result: CaseResult, agents: Sequence[Connectable], options: Se
     """A shell script that runs the case alone, from the same directory with the same interpreter. Its report goes into a folder
     beside it: a run replaces what its report's folder held."""
     words = [sys.executable, "-m"]
-    if SUITE in module.resolve().parents:
+    if SUITES.intersection(module.resolve().parents):
         words += ["guestwire.cli", "run", *(agent.text for agent in agents)]
+        words += [] if agents[0].contract is AGENT else [f"--contract={agents[0].contract.name}"]
     else:
         words += [
             "pytest",
@@ -173,15 +176,16 @@ def write_difference(report: Path, found: Difference, script: str) -> None:
 
 
 def write(
-    report: Path, result: CaseResult, host: Host | None, found: Capture, script: str, seed: int | None = None
+    report: Path, result: CaseResult, host: Host | Program | None, found: Capture, script: str, seed: int | None = None
 ) -> str:
     """Write the folder. `seed`: of the order of cases. Return: its path relative to the report's. Raises OSError."""
     folder = _begin(report, result, script)
     if host is None:
         return result.evidence
-    document = transcript_file.document(result, host.transcript, host.scratch_path)
-    (folder / "transcript.json").write_text(json.dumps(document, indent=1) + "\n")
-    (folder / "transcript.txt").write_text(transcript_file.readable(document), "utf-8", "backslashreplace")
+    if isinstance(host, Host):  # what goes over a bridge or to a gate is the case's own
+        document = transcript_file.document(result, host.transcript, host.scratch_path)
+        (folder / "transcript.json").write_text(json.dumps(document, indent=1) + "\n")
+        (folder / "transcript.txt").write_text(transcript_file.readable(document), "utf-8", "backslashreplace")
     (folder / "agent.json").write_text(json.dumps(_agent(host, found, seed), indent=1) + "\n")
     stderr = b"".join(b"==> pid %d <==\n%s\n" % (facts.pid, facts.stderr) for facts in found.processes)
     (folder / "stderr.txt").write_bytes(stderr)

@@ -1,4 +1,4 @@
-"""The ledger: every check the contract makes, read from spec/clauses.toml."""
+"""The ledgers: every check that a contract makes, read from spec/*.toml. What names no contract is about the agent's."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from guestwire.judge.contract import AGENT, CONTRACTS, Contract
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-SPEC = Path(__file__).resolve().parent.parent / "spec"
 TAGS = ("native-memory",)
 
 
 class LedgerError(Exception):
-    """clauses.toml, or a case's use of it, is wrong: a bug of the harness."""
+    """A ledger, or a case's use of it, is wrong: a bug of the harness."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,23 @@ def parse(text: str) -> dict[str, Clause]:
 
 
 @cache
-def clauses() -> dict[str, Clause]:
-    """All clauses by id, in the contract's order."""
-    return parse((SPEC / "clauses.toml").read_text(encoding="utf-8"))
+def clauses(of: Contract = AGENT) -> dict[str, Clause]:
+    """All clauses of a contract by id, in its order."""
+    return parse(of.ledger.read_text(encoding="utf-8"))
 
 
 @cache
-def contract() -> dict[str, tuple[str, str]]:
-    """(level, whole text) of every clause in the contract itself, spec/protocol-v1.md."""
-    rows = re.finditer(
-        r"^\| ([A-Z][A-Z-]+) \| (\w+) \| (.+) \|$", (SPEC / "protocol-v1.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
+def contract(of: Contract = AGENT) -> dict[str, tuple[str, str]]:
+    """(level, whole text) of every clause in the contract itself, spec/protocol-v1.md say."""
+    rows = re.finditer(r"^\| ([A-Z][A-Z-]+) \| (\w+) \| (.+) \|$", of.text.read_text(encoding="utf-8"), re.MULTILINE)
     return {row[1]: (row[2], row[3]) for row in rows}
 
 
-def strayed() -> list[str]:
+def strayed(of: Contract = AGENT) -> list[str]:
     """Where the ledger does not say what the contract says; empty if it does."""
-    found = [f"{name}: in the contract, not in the ledger" for name in contract() if name not in clauses()]
-    for clause in clauses().values():
-        level, text = contract().get(clause.id, ("", ""))
+    found = [f"{name}: in the contract, not in the ledger" for name in contract(of) if name not in clauses(of)]
+    for clause in clauses(of).values():
+        level, text = contract(of).get(clause.id, ("", ""))
         if not level:
             found.append(f"{clause.id}: in the ledger, not in the contract")
         elif level != clause.level:
@@ -107,14 +105,40 @@ def strayed() -> list[str]:
 
 
 @cache
-def checks() -> dict[str, Check]:
-    """All checks by id, in the contract's order."""
-    return {check.id: check for clause in clauses().values() for check in clause.checks}
+def checks(of: Contract = AGENT) -> dict[str, Check]:
+    """All checks of a contract by id, in its order."""
+    return {check.id: check for clause in clauses(of).values() for check in clause.checks}
+
+
+@cache
+def every_clause() -> dict[str, Clause]:
+    """The clauses of all contracts by id. Raises LedgerError for one that two contracts have."""
+    found: dict[str, Clause] = {}
+    for each in CONTRACTS.values():
+        if twice := found.keys() & clauses(each).keys():
+            raise LedgerError(f"{min(twice)}: two contracts have it")
+        found |= clauses(each)
+    return found
+
+
+@cache
+def every_check() -> dict[str, Check]:
+    """The checks of all contracts by id."""
+    return {check.id: check for clause in every_clause().values() for check in clause.checks}
+
+
+@cache
+def contract_of(clause: str) -> Contract:
+    """That a clause is of. Raises LedgerError for an unknown one."""
+    for each in CONTRACTS.values():
+        if clause in clauses(each):
+            return each
+    raise LedgerError(f"unknown clause {clause!r}")
 
 
 def check(identity: str) -> Check:
-    """The check of that id. Raises LedgerError for an unknown one."""
-    try:
-        return checks()[identity]
-    except KeyError:
-        raise LedgerError(f"unknown check {identity!r}") from None
+    """The check of that id, whatever contract it is of. Raises LedgerError for an unknown one."""
+    found = checks().get(identity) or every_check().get(identity)  # those of agents without reading the others
+    if found is None:
+        raise LedgerError(f"unknown check {identity!r}")
+    return found

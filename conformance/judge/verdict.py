@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from guestwire.judge.contract import AGENT, Contract
 from guestwire.judge.expect import Expectation, Settled, settle
-from guestwire.judge.ledger import Check, checks
+from guestwire.judge.ledger import Check, check, checks
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.judge.twins import unfounded
 
@@ -62,6 +63,7 @@ class RunVerdict:
     not_applicable: list[CaseResult] = field(default_factory=list)
     lacked: dict[str, list[str]] = field(default_factory=dict)  # agent: checks that its descriptor says it lacks
     unfounded: list[CaseResult] = field(default_factory=list)  # cases that passed and prove nothing, for want of a twin
+    contract: Contract = AGENT
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -73,7 +75,7 @@ class RunVerdict:
         return passed, len(cases) + len(self.errors) + len(self.settled.errors) + self._lost, skipped
 
     def _gated(self, name: str) -> bool:
-        return self.strict or checks()[name].level == "MUST"
+        return self.strict or check(name).level == "MUST"
 
     @property
     def exit(self) -> Exit:
@@ -137,9 +139,10 @@ def judge(
     errors: list[str],
     expectations: Sequence[Expectation] = (),
     lacked: dict[str, frozenset[str]] | None = None,
+    contract: Contract = AGENT,
 ) -> RunVerdict:
     """Sum up. `rows` are (agent, transport) as asked for; `sanitized` the agents under AddressSanitizer; `lacked` the checks
-    that an agent's descriptor says it lacks."""
+    that an agent's descriptor says it lacks; `contract` what all are judged by."""
     results = list(results)
     settled = settle(expectations, results, datetime.date.today())
     known = {id(case) for case in settled.expected}
@@ -164,19 +167,21 @@ def judge(
         if not good and id(case) not in known:
             failures.append(case)
         for name in case.checks if id(case) not in nothing else ():
-            (row.passed if good and name not in case.broken else row.failed)[checks()[name].level].add(name)
+            (row.passed if good and name not in case.broken else row.failed)[check(name).level].add(name)
         for name in case.broken:
-            row.failed[checks()[name].level].add(name)
+            row.failed[check(name).level].add(name)
             if id(case) not in known:
                 broken.append((case, name))
     for row in table.values():
         for level in row.passed:
             row.passed[level] -= row.failed[level]
-    unproved, exempt = _unproved(list(table.values()), rows, sanitized)
-    declared = {agent: [name for name in checks() if name in names] for agent, names in (lacked or {}).items() if names}
+    unproved, exempt = _unproved(list(table.values()), rows, sanitized, contract)
+    declared = {
+        agent: [name for name in checks(contract) if name in names] for agent, names in (lacked or {}).items() if names
+    }
     for agent, names in declared.items():
         unproved[agent] = [name for name in unproved.get(agent, []) if name not in names]
-    pending = [check for check in checks().values() if check.pending]
+    pending = [each for each in checks(contract).values() if each.pending]
     return RunVerdict(
         list(table.values()),
         failures,
@@ -193,11 +198,12 @@ def judge(
         not_applicable,
         declared,
         twinless,
+        contract,
     )
 
 
 def _unproved(
-    table: list[RowVerdict], rows: list[tuple[str, str]], sanitized: set[str]
+    table: list[RowVerdict], rows: list[tuple[str, str]], sanitized: set[str], contract: Contract
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Checks that no case of an agent proved or broke; host-function checks belong to no agent."""
     touched: dict[str, set[str]] = {}
@@ -207,16 +213,16 @@ def _unproved(
     unproved: dict[str, list[str]] = {}
     exempt: dict[str, list[str]] = {}
     agents = {agent for agent, _ in rows}
-    for check in checks().values():
-        if check.pending:
+    for each in checks(contract).values():
+        if each.pending:
             continue
-        if check.clause.startswith("HOST-"):
-            if not any(check.id in names for names in touched.values()):
-                unproved.setdefault("host functions", []).append(check.id)
+        if each.clause.startswith("HOST-"):
+            if not any(each.id in names for names in touched.values()):
+                unproved.setdefault("host functions", []).append(each.id)
             continue
         for agent in sorted(agents):
-            if check.id in touched.get(agent, set()):
+            if each.id in touched.get(agent, set()):
                 continue
-            where = exempt if agent in sanitized and "native-memory" in check.tags else unproved
-            where.setdefault(agent, []).append(check.id)
+            where = exempt if agent in sanitized and "native-memory" in each.tags else unproved
+            where.setdefault(agent, []).append(each.id)
     return unproved, exempt

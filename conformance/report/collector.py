@@ -130,6 +130,7 @@ class Collector:
             errors=[*self._errors.values(), *self._replaced()],
             expectations=self._expectations,
             lacked={agent.label: agent.lacks for agent, _ in self._rows},
+            contract=selection.contract_of(self._config),
         )
         self._write(self.verdict)
         session.exitstatus = self.verdict.exit
@@ -147,7 +148,8 @@ class Collector:
         """The report in all its forms. What cannot be written is a failure of the harness, and told as one."""
         order = {row: number for number, row in enumerate(self._rows_by_label())}
         cases = sorted(self._results, key=lambda case: (order.get((case.agent, case.transport), len(order)), case.id))
-        facts = {"strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed,
+        contract = selection.contract_of(self._config).name
+        facts = {"contract": contract, "strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed,
                  "narrowed": selection.is_narrowed(self._config), "shard": self._config.getoption("shard")}  # fmt: skip
         head = about.head(self._rows, self.agent_versions, self.started, **facts)
         report = document.compose(head, cases, verdict.exit, verdict.settled.expected, verdict.reasons)

@@ -19,7 +19,8 @@ import fastjsonschema
 
 from guestwire import __version__
 from guestwire.drive.connectable import UsageError
-from guestwire.judge.ledger import checks
+from guestwire.judge.contract import AGENT, CONTRACTS, Contract
+from guestwire.judge.ledger import checks, every_check
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit, with_known
 
@@ -161,7 +162,7 @@ def _unproved(document: Document) -> str:
     for case in document["cases"]:
         touched.setdefault(case["agent"], set()).update(case["checks"], case["broken"])
     anywhere = set().union(*touched.values())
-    for check in checks().values():
+    for check in checks(contract_of(document)).values():
         if check.pending or not _gated(check.id, document["run"]["strict"]):
             continue
         if check.clause.startswith("HOST-"):
@@ -207,8 +208,13 @@ def gated_breaks(case: dict[str, Any], strict: bool) -> list[str]:
 
 def _gated(name: str, strict: bool) -> bool:
     """Whether the verdict counts a check; one that the ledger no longer has was a MUST."""
-    known = checks()
+    known = every_check()
     return strict or name not in known or known[name].level == "MUST"
+
+
+def contract_of(document: Document) -> Contract:
+    """That its programs were judged by."""
+    return CONTRACTS[document["run"].get("contract", AGENT.name)]
 
 
 def told(document: Document) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from guestwire.judge.contract import Contract
 from guestwire.judge.ledger import clauses
 from guestwire.report import safe
-from guestwire.report.document import Document, told
+from guestwire.report.document import Document, contract_of, told
 from guestwire.report.timeline import Budget, conversations
 from guestwire.report.trend import changes, history
 
@@ -110,7 +111,7 @@ def _cases(report: Document, folder: Path | None) -> dict[str, Any]:
         )
         details += [detail] if detail else []
     return {
-        **_ledger(list(checks)),
+        **_ledger(list(checks), contract_of(report)),
         "names": list(names),
         "rows": [[safe.printable(part) for part in row] for row in rows],
         "outcomes": list(outcomes),
@@ -136,14 +137,14 @@ def _text(text: str) -> str:
     return safe.cut(safe.printable(text), LONGEST)
 
 
-def _ledger(names: list[str]) -> dict[str, Any]:
+def _ledger(names: list[str], contract: Contract) -> dict[str, Any]:
     """Clauses in the contract's order, then those that only the report knows, and the checks that cases name."""
-    known = {check.id: check for clause in clauses().values() for check in clause.checks}
-    order = [name for name, clause in clauses().items() if not clause.excluded]
+    known = {check.id: check for clause in clauses(contract).values() for check in clause.checks}
+    order = [name for name, clause in clauses(contract).items() if not clause.excluded]
     order += sorted({name.partition("/")[0] for name in names} - set(order))
     entries = []
     for name in order:
-        clause = clauses().get(name)
+        clause = clauses(contract).get(name)
         entries.append((name, clause.level, clause.text) if clause else (safe.printable(name), "MUST", ""))
     index = {name: number for number, name in enumerate(order)}
     told = []

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit, RunVerdict, with_known
 from guestwire.report import about, safe
@@ -24,6 +25,8 @@ SHOWN = 40  # failures printed in full; the rest is counted
 FEW = 10  # cases of one agent that could not run for one reason; more are counted
 LONGEST = 1_000  # characters of what was expected or came
 BAD, ODD, GOOD, DIM = "bold red", "yellow", "bold green", "dim"
+
+ABSENCES = "(fd-conn: cases that need several conversations with one process do not exist there; hybrid: those that half-close)"
 
 Line = tuple[str, str]  # text, style
 
@@ -47,14 +50,17 @@ def _matrix(verdict: RunVerdict, narrow: bool) -> Table:
 
 
 def _failure(
-    case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str], report_dir: str
+    case: CaseResult, title: str, expected: str, actual: str, texts: dict[str, str], report_dir: str, options: str
 ) -> Iterator[Line]:
     yield f"{title} [{case.agent}]", BAD
     yield f"  expected: {safe.cut(safe.line(expected), LONGEST)}", ""
     yield f"    actual: {safe.cut(safe.line(actual), LONGEST)}", ""
     agent = texts.get(case.agent, next(iter(texts.values())))
     transport = "" if case.transport == "-" else f" --transport {case.transport}"
-    yield f"    repeat: {about.program()} run {shlex.quote(agent)}{transport} --case {shlex.quote(case.case)}", DIM
+    yield (
+        f"    repeat: {about.program()} run {shlex.quote(agent)}{options}{transport} --case {shlex.quote(case.case)}",
+        DIM,
+    )
     if case.evidence:
         yield f"  evidence: {shlex.quote(os.path.join(report_dir, case.evidence))}", DIM
 
@@ -72,16 +78,19 @@ def _not_applicable(verdict: RunVerdict) -> Iterator[Line]:
 
 
 def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str) -> Iterator[Line]:
+    options = "" if verdict.contract is AGENT else f" --contract {verdict.contract.name}"
     shown = 0
     for case in verdict.failures:
         shown += 1
         if shown <= SHOWN:
-            yield from _failure(case, f"{case.outcome} {case.id}", case.expected, case.actual, texts, report_dir)
+            yield from _failure(
+                case, f"{case.outcome} {case.id}", case.expected, case.actual, texts, report_dir, options
+            )
     for case, name in verdict.broken:
         shown += 1
         if shown <= SHOWN:
             expected, actual = case.broken[name]
-            yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts, report_dir)
+            yield from _failure(case, f"BROKEN {name} (in {case.id})", expected, actual, texts, report_dir, options)
     if shown > SHOWN:
         yield f"... and {shown - SHOWN} more failures", BAD
     for error in filter(None, [*verdict.errors, verdict.lost]):
@@ -113,10 +122,8 @@ def _unfounded(verdict: RunVerdict) -> Iterator[Line]:
 
 
 def _notes(verdict: RunVerdict) -> Iterator[Line]:
-    yield (
-        "(fd-conn: cases that need several conversations with one process do not exist there; hybrid: those that half-close)",
-        DIM,
-    )
+    if verdict.contract is AGENT:
+        yield ABSENCES, DIM
     if verdict.pending:
         yield f"pending: {', '.join(f'{check.id} ({check.pending})' for check in verdict.pending)}", DIM
     for agent, names in verdict.exempt.items():

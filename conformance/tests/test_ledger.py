@@ -13,6 +13,7 @@ import pytest
 from guestwire.cases import all_cases
 from guestwire.judge import ledger
 from guestwire.judge.case import Case, case
+from guestwire.judge.contract import CONTRACTS, Contract
 
 PACKAGE = Path(ledger.__file__).parent.parent
 GOOD = '[PING]\nlevel = "MUST"\ntext = "a pong"\n'
@@ -30,9 +31,22 @@ def cases() -> list[Case]:
     return [declared for declared in found if isinstance(declared, Case)]
 
 
-def test_ledger_says_what_the_contract_says() -> None:
-    assert list(ledger.clauses()) == list(ledger.contract()), "another set, or another order"
-    assert ledger.strayed() == []
+@pytest.mark.parametrize("of", CONTRACTS.values(), ids=list(CONTRACTS))
+def test_ledger_says_what_the_contract_says(of: Contract) -> None:
+    assert list(ledger.clauses(of)) == list(ledger.contract(of)), "another set, or another order"
+    assert ledger.strayed(of) == []
+
+
+def test_ids_tell_their_contract() -> None:
+    """No id is of two contracts, and what is judged after every case is in the ledger."""
+    assert len(ledger.every_clause()) == sum(len(ledger.clauses(of)) for of in CONTRACTS.values())
+    assert {name: ledger.contract_of(name).name for name in ("PING", "BRIDGE-HALF", "READY-SSH")} == {
+        "PING": "agent",
+        "BRIDGE-HALF": "bridge",
+        "READY-SSH": "ready",
+    }
+    for of in CONTRACTS.values():
+        assert {of.leaks, of.files} - {""} <= ledger.checks(of).keys()
 
 
 def test_a_ledger_that_has_strayed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +55,7 @@ def test_a_ledger_that_has_strayed(monkeypatch: pytest.MonkeyPatch) -> None:
     clauses["PING"] = replace(clauses["PING"], text="a pong, or so")
     clauses["JSON-DUP"] = replace(clauses["JSON-DUP"], level="SHOULD")
     clauses["PONG"] = replace(clauses.pop("RUN-CMD"), id="PONG")
-    monkeypatch.setattr(ledger, "clauses", lambda: clauses)
+    monkeypatch.setattr(ledger, "clauses", lambda _: clauses)
     assert ledger.strayed() == [
         "RUN-CMD: in the contract, not in the ledger",
         "JSON-DUP: SHOULD in the ledger, MUST in the contract",

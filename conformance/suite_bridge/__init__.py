@@ -1,0 +1,1 @@
+"""The cases of the bridge's contract, one file for each section."""
