@@ -1,1 +1,1 @@
-"""The cases of the readiness gate's contract, one file for each section."""
+"""The cases for readiness gates, one file for each part of ready-v1.md's sections."""
