@@ -51,14 +51,16 @@ class Told:
     def report(self) -> dict[str, Any]:
         """The JSON object, checked for its shape (READY-JSON)."""
         try:
-            report = json.loads(self.stdout)
+            report: dict[str, Any] = json.loads(self.stdout)
         except ValueError:
             raise Violation(
                 "one JSON object on stdout", f"{self.stdout!r} (status {self.status}, stderr {self.stderr!r})"
             ) from None
         expect(isinstance(report, dict), "a JSON object", report)
         expect({"ready", "elapsed", "probes"} <= set(report), "ready, elapsed and probes in the report", report)
-        expect(type(report["ready"]) is bool and _is_seconds(report["elapsed"]), "ready boolean, elapsed seconds", report)
+        expect(
+            type(report["ready"]) is bool and _is_seconds(report["elapsed"]), "ready boolean, elapsed seconds", report
+        )
         expect(isinstance(report["probes"], list), "a list of probes", report)
         for probe in report["probes"]:
             _check_probe(probe)
@@ -144,7 +146,9 @@ class GateBench:
         """A path of the case's own."""
         return f"{self.program.scratch}/{name}"
 
-    def service(self, *acts: Act, form: str = "unix", place: str = "", port: int = 0, listening: bool = True) -> Service:
+    def service(
+        self, *acts: Act, form: str = "unix", place: str = "", port: int = 0, listening: bool = True
+    ) -> Service:
         """A service that is gone when the case ends."""
         self._made += 1
         default = {"tcp": "127.0.0.1", "tcp6": "::1"}.get(form) or self.path(f"service{self._made}")
@@ -235,7 +239,9 @@ class GateBench:
         words = [
             word for name, (kind, _, options) in inputs.items() for word in (kind, services[name].target, *options)
         ]
-        gate = self.start(*words, "--json", *("--timeout", NEVER, "--interval", NEVER, "--attempt-timeout", attempt_timeout))
+        gate = self.start(
+            *words, "--json", *("--timeout", NEVER, "--interval", NEVER, "--attempt-timeout", attempt_timeout)
+        )
         until = time.monotonic() + within
         while gate.poll() is None and time.monotonic() < until and not all(s.is_left() for s in services.values()):
             time.sleep(0.002)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from guestwire.drive.gate import GateBench, expect_ready
 from guestwire.drive import services
+from guestwire.drive.gate import GateBench, expect_ready
 from guestwire.drive.services import bytewise, says, then_hangs_up
 from guestwire.judge.case import case
 from guestwire.suite_ready.servers import sshd
@@ -67,7 +65,12 @@ def test_any_segmentation(gate: GateBench) -> None:
 
 @case("READY-SSH/whole")
 def test_without_its_end_it_is_none(gate: GateBench) -> None:
-    cut = {"no end": BANNER[:-2], "CR alone": BANNER[:-1], "opening alone": b"SSH-", "a line before it alone": b"hello\r\n"}
+    cut = {
+        "no end": BANNER[:-2],
+        "CR alone": BANNER[:-1],
+        "opening alone": b"SSH-",
+        "a line before it alone": b"hello\r\n",
+    }
     gate.not_ready(
         "ssh",
         {name: then_hangs_up(says(data)) for name, data in cut.items()},
@@ -78,9 +81,7 @@ def test_without_its_end_it_is_none(gate: GateBench) -> None:
 @case("READY-SSH/whole", variant="waited-for", twin="READY-SSH/modern")
 def test_without_its_end_within_the_attempt_it_is_none(gate: GateBench) -> None:
     cut = {"no end": BANNER[:-2], "CR alone": BANNER[:-1], "a line before it alone": b"hello\r\n"}
-    gate.not_ready(
-        "ssh", {name: says(data) for name, data in cut.items()}, reason="incomplete", attempt_timeout="0.4"
-    )
+    gate.not_ready("ssh", {name: says(data) for name, data in cut.items()}, reason="incomplete", attempt_timeout="0.4")
 
 
 @case("READY-SSH/server")
@@ -166,10 +167,9 @@ def test_8193_bytes_are_not(gate: GateBench) -> None:
 
 
 @case("READY-BANNER/version", twin="READY-SSH/modern")
-@pytest.mark.parametrize("version", ["1.5", "1.3", "1.0", "2.1", "3.0", "1.98", "20.0", "2", "2.0", "", "x"])
-def test_another_version(gate: GateBench, version: str) -> None:
-    end = b"\r\n" if version == "2.0" else b"-OpenSSH_9.2\r\n"
-    gate.not_ready("ssh", {version: says(b"SSH-" + version.encode() + end)})
+def test_another_version(gate: GateBench) -> None:
+    others = (b"1.5-x", b"1.3-x", b"1.98-x", b"1.999-x", b"2.1-x", b"3.0-x", b"20.0-x", b"2-x", b"2.0", b"", b"-2.0-x")
+    gate.not_ready("ssh", {repr(other): says(b"SSH-" + other + b"\r\n") for other in others})
 
 
 @case("READY-BANNER/nul", twin="READY-SSH/modern")

@@ -1,0 +1,44 @@
+"""Real services for a gate to look at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from guestwire.drive.gate import GateBench
+from guestwire.judge.outcome import CouldNotRun
+
+NOBODY = 65534
+SSHD_PATHS = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", os.environ.get("PATH", "")))
+
+
+def sshd(gate: GateBench, port: int) -> None:
+    """An sshd on 127.0.0.1, with a key and a configuration of its own, unprivileged."""
+    program, keygen = shutil.which("sshd", path=SSHD_PATHS), shutil.which("ssh-keygen")
+    if program is None or keygen is None:
+        raise CouldNotRun("no sshd and ssh-keygen: install openssh-server")
+    folder = Path(gate.path("sshd"))
+    folder.mkdir()
+    key, config = folder / "key", folder / "config"
+    subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=10)
+    config.write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {key}\nPidFile none\nUsePAM no\nStrictModes no\nLogLevel ERROR\n"
+    )
+    conditions: dict[str, Any] = {}
+    if os.geteuid() == 0:  # as root it would want a directory of the system's
+        conditions["uid"] = NOBODY
+        for path in (folder, key, config):
+            os.chown(path, NOBODY, NOBODY)
+    gate.program.helper([program, "-D", "-e", "-f", str(config)], **conditions)
+
+
+def web_server(gate: GateBench, port: int) -> None:
+    """Python's http.server on 127.0.0.1, for an empty directory."""
+    folder = Path(gate.path("www"))
+    folder.mkdir()
+    words = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port)]
+    gate.program.helper(words)
