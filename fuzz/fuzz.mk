@@ -79,8 +79,9 @@ seeds: $(TARGETS:%=build/fuzz/%) $(VENV) ## conformance cases and what fuzzing h
 	$(Q).venv/bin/python fuzz/seeds.py build/fuzz/seeds
 	$(Q)for target in $(TARGETS); do \
 		mkdir -p build/fuzz/merged/$$target build/fuzz/corpus/$$target fuzz/corpus/$$target && \
-		build/fuzz/$$target -merge=1 build/fuzz/merged/$$target fuzz/corpus/$$target build/fuzz/seeds/$$target \
+		build/fuzz/$$target -merge=1 -artifact_prefix=build/fuzz/merged/broke-$$target- build/fuzz/merged/$$target fuzz/corpus/$$target build/fuzz/seeds/$$target \
 			build/fuzz/corpus/$$target 2>build/fuzz/merged/$$target.log && \
+		{ ! ls build/fuzz/merged/broke-$$target-* 2>/dev/null || { echo "seeds: these break $$target" >&2; false; }; } && \
 		rm -rf fuzz/corpus/$$target && mv build/fuzz/merged/$$target fuzz/corpus/$$target || exit 1; \
 		if [ -d build/fuzz/seeds/kept/$$target ]; then cp build/fuzz/seeds/kept/$$target/* fuzz/corpus/$$target/; fi; done
 	$(Q)for target in $(TARGETS); do echo "$$target: $$(ls fuzz/corpus/$$target | wc -l) files"; done

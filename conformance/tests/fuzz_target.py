@@ -21,6 +21,11 @@ allocated by thread T0 here:
 SUMMARY: AddressSanitizer: heap-buffer-overflow /home/me/guestwire/agent/wire/frame.c:{line}:5 in frame_decode"""
 
 
+LEAK = """==7==ERROR: LeakSanitizer: detected memory leaks
+    #0 0x55d0 in malloc (/program+0xe8ce1)
+    #1 0x55d1 in request_parse /home/me/guestwire/agent/wire/request.c:7:5"""
+
+
 def say(*lines: str) -> None:
     print(*lines, sep="\n", file=sys.stderr, flush=True)
 
@@ -34,13 +39,54 @@ def crash(artifacts: str) -> int:
     return 77
 
 
+def leak(options: dict[str, str], given: Path) -> int:
+    """Whatever it is given; -minimize_crash makes one byte of it."""
+    if "minimize_crash" in options:
+        Path(options["exact_artifact_path"]).write_bytes(b"l")
+        return 0
+    if "merge" in options:
+        return 0
+    say(LEAK)
+    if given.is_dir():
+        Path(f"{options['artifact_prefix']}leak-1").write_bytes(b"what leaks")
+        say(f"artifact_prefix='x'; Test unit written to {options['artifact_prefix']}leak-1")
+    return 77
+
+
+def merge(name: str, artifacts: str) -> int:
+    """As libFuzzer does: another process goes on behind the input that ended the one before."""
+    if name == "fuzz_slow_merge":
+        Path(f"{artifacts}merging").touch()
+        time.sleep(600)
+    for number in range(2 if name == "fuzz_merge" else 0):
+        say(
+            f"MERGE-OUTER: attempt {number + 1}",
+            "MERGE-INNER: 5 total files; 0 processed earlier; will process 5 files now",
+        )
+        if number == 0:
+            crash(artifacts)
+        else:
+            say(
+                "==8== ERROR: libFuzzer: timeout after 10 seconds",
+                "    #0 0x55d2 in read_all /home/me/guestwire/agent/read.c:9",
+            )
+            Path(f"{artifacts}timeout-1").write_bytes(b"slow")
+            say(f"artifact_prefix='{artifacts}'; Test unit written to {artifacts}timeout-1")
+    say("MERGE-OUTER: attempt 3", "MERGE-OUTER: successful in 3 attempt(s)")
+    return 0
+
+
 def main() -> int:
     name = Path(sys.argv[0]).name
     options = dict(word[1:].split("=", 1) for word in sys.argv[1:] if word.startswith("-"))
     inputs = [Path(word) for word in sys.argv[1:] if not word.startswith("-")]
+    if name == "fuzz_leak":
+        return leak(options, inputs[0])
     if inputs[0].is_file():  # it is replayed
         say(ERROR.format(line=70))
         return 77 if inputs[0].read_bytes().startswith(INPUT) else 0
+    if options.get("merge"):
+        return merge(name, options["artifact_prefix"])
     if name == "fuzz_broken":
         say("error while loading shared libraries: libm.so.6")
         return 127

@@ -115,6 +115,47 @@ def test_interrupted_loses_nothing(tmp_path: Path, stop: signal.Signals) -> None
     assert "interrupted" in (place / "build/report.html").read_text()
 
 
+def test_a_leak_is_minimised(tmp_path: Path) -> None:
+    """Which libFuzzer can do as for a crash."""
+    status, told, _ = campaign(targets(tmp_path, "fuzz_leak"), "smoke", "--seconds=1", "--jobs=1")
+    assert status == 1
+    (found,) = [line for line in told if line.startswith("FOUND")]
+    assert found.startswith("FOUND fuzz_leak: leak < request_parse (1 bytes, minimised from 10; seen ")
+    assert (tmp_path / "build/findings/fuzz_leak/leak-request_parse").read_bytes() == b"l"
+
+
+def test_what_breaks_while_corpora_are_merged_is_found(tmp_path: Path) -> None:
+    """It is in no corpus any more; it is kept, under the name of what broke."""
+    status, told, _ = campaign(targets(tmp_path, "fuzz_merge"), "run", "--seconds=1", "--jobs=1")
+    assert status == 1
+    assert [line.partition(" (")[0] for line in told if line.startswith("FOUND")] == [
+        "FOUND fuzz_merge: heap-buffer-overflow < frame_decode",
+        "FOUND fuzz_merge: timeout < read_all",
+    ]
+    kept = tmp_path / "build/findings/fuzz_merge"
+    assert (kept / "heap-buffer-overflow-frame_decode").read_bytes() == INPUT
+    assert (kept / "timeout-read_all").read_bytes() == b"slow"
+    assert (kept / "timeout-read_all.log").read_text().splitlines()[:2] == [
+        "timeout < read_all",
+        "==8== ERROR: libFuzzer: timeout after 10 seconds",
+    ]
+
+
+def test_interrupted_while_corpora_are_merged(tmp_path: Path) -> None:
+    """What takes long is ended, and corpora are as they were."""
+    place = targets(tmp_path, "fuzz_slow_merge", "fuzz_two")
+    process = start(place, "run", "--seconds=1", "--jobs=2")
+    end = time.monotonic() + 60
+    while not list(place.glob("build/artifacts/fuzz_slow_merge-merge-*/merging")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "")
+    assert "interrupted; corpora are as they were found" in stdout
+    assert (place / "build/corpus/fuzz_slow_merge/found").read_bytes() == b"something new"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from campaign import libfuzzer, stack
+from campaign.child import Children
 from campaign.places import Places, shown
 from campaign.worker import Found
 
 MINIMISE = 30  # seconds at most for each finding
-SHRINKABLE = ("leak", *stack.WHEREVER)  # of these libFuzzer cannot tell cheaply whether a smaller input still has them
+AS_FOUND = stack.WHEREVER  # each try at a smaller input would take until the limit
 
 
 @dataclass
@@ -42,26 +40,26 @@ class Finding:
         return f"mkdir -p {folder} && cp {shown(self.path)} {folder}/"
 
 
-def collect(places: Places, found: Iterable[Found], minimise: int) -> list[Finding]:
+def collect(places: Places, found: Iterable[Found], minimise: int, children: Children) -> list[Finding]:
     """One for each defect (the smallest input), written below findings/. `minimise`: for so many seconds each, at most MINIMISE;
-    with 0 nothing is run any more."""
+    with 0 nothing is run any more. Raises Stopped."""
     groups: dict[tuple[str, str], list[Found]] = {}
     for each in found:
         groups.setdefault((each.target, each.broken.key), []).append(each)
-    return [_finding(places, group, minimise) for group in groups.values()]
+    return [_finding(places, group, minimise, children) for group in groups.values()]
 
 
-def _finding(places: Places, group: list[Found], minimise: int) -> Finding:
+def _finding(places: Places, group: list[Found], minimise: int, children: Children) -> Finding:
     first = min(group, key=lambda each: each.artifact.stat().st_size)
     original = first.artifact.stat().st_size
     program, smallest = places.program(first.target), first.artifact
-    if minimise and first.broken.kind not in SHRINKABLE:
-        smallest = _minimised(program, first, min(minimise, MINIMISE))
+    if minimise and first.broken.kind not in AS_FOUND:
+        smallest = _minimised(program, first, min(minimise, MINIMISE), children)
     path = _place(places.findings(first.target), first.broken)
     shutil.copyfile(smallest, path)
     log = path.with_name(f"{path.name}.log")
     log.write_text("\n".join([first.broken.key, *first.log]) + "\n", encoding="utf-8")
-    repeats = not minimise or alone(program, path) is not None
+    repeats = not minimise or alone(program, path, children) is not None
     return Finding(first.target, first.broken, path, path.stat().st_size, original, len(group), repeats, program)
 
 
@@ -77,15 +75,15 @@ def _place(folder: Path, broken: stack.Broken) -> Path:
         number += 1
 
 
-def _minimised(program: Path, first: Found, seconds: int) -> Path:
+def _minimised(program: Path, first: Found, seconds: int, children: Children) -> Path:
     """A smaller input with the same defect, else the one that was found."""
     with tempfile.TemporaryDirectory(dir=first.artifact.parent) as folder:
         made = Path(folder, "minimised")
         options = ["-minimize_crash=1", f"-max_total_time={seconds}", f"-exact_artifact_path={made}"]
         options += [f"-artifact_prefix={folder}/"]
-        _run([str(program), *options, str(first.artifact)], seconds + 60)
+        children.run([str(program), *options, str(first.artifact)], seconds + 60)
         if made.exists() and made.stat().st_size < first.artifact.stat().st_size:
-            broken = alone(program, made)
+            broken = alone(program, made, children)
             if broken is not None and broken.key == first.broken.key:
                 kept = first.artifact.with_name(f"minimised-{first.artifact.name}")
                 made.replace(kept)
@@ -93,24 +91,8 @@ def _minimised(program: Path, first: Found, seconds: int) -> Path:
     return first.artifact
 
 
-def alone(program: Path, path: Path) -> stack.Broken | None:
-    """What breaks when the target is given nothing but this file."""
+def alone(program: Path, path: Path, children: Children) -> stack.Broken | None:
+    """What breaks when the target is given nothing but this file. Raises Stopped."""
     limits = [f"-timeout={libfuzzer.TIMEOUT}", f"-rss_limit_mb={libfuzzer.MEMORY}"]
-    status, lines = _run([str(program), *limits, str(path)], libfuzzer.TIMEOUT * 3 + 60)
+    status, lines = children.run([str(program), *limits, str(path)], libfuzzer.TIMEOUT * 3 + 60)
     return stack.read(lines) if status != 0 else None
-
-
-def _run(words: list[str], seconds: float) -> tuple[int, list[str]]:
-    """Run to the end, to which a process that hangs is brought. Return: exit status, stderr."""
-    process = subprocess.Popen(
-        words, env=libfuzzer.environment(), text=True, errors="replace", stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    try:
-        output = process.communicate(timeout=seconds)[1]
-    except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)  # -minimize_crash starts processes of its own
-        output = process.communicate()[1]
-        if not isinstance(error, subprocess.TimeoutExpired):
-            raise
-    return process.returncode, output.splitlines()

@@ -20,7 +20,7 @@ SYMBOLIZE = "symbolize=1"
 
 _STATUS = re.compile(r"#(\d+)\t\w+ +(?:cov: (\d+) )?(?:ft: (\d+) )?(?:corp: (\d+)/\S+ )?.*exec/s: (\d+)")
 _UNITS = re.compile(r"stat::number_of_executed_units: (\d+)")
-_WRITTEN = re.compile(r"Test unit written to (\S+)")
+_WRITTEN = re.compile(r"Test unit written to (.+)")
 _ERROR = re.compile(r"==\d+== ?ERROR: |property broken: |runtime error: |SUMMARY: ")
 
 

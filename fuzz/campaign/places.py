@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,12 @@ class Places:
 
     def findings(self, target: str) -> Path:
         return self.build / "findings" / target
+
+    def artifacts(self, name: str) -> Path:
+        """A new folder for what breaks a process, which is to be removed by whoever finds nothing in it."""
+        folder = self.build / "artifacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
 
     def dictionary(self, target: str) -> Path | None:
         """The target's own, else that of the protocol, if there is one."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from campaign import corpus, coverage, findings, page, runner
+from campaign.child import Children
 from campaign.coverage import Coverage, CoverageError
 from campaign.findings import Finding
 from campaign.places import Places, shown
@@ -72,23 +73,32 @@ def _run(places: Places, targets: list[str], seconds: int, jobs: int, smoke: boo
     except KeyboardInterrupt:
         campaign.finished = False
     if not campaign.finished:  # what takes time is left out
-        campaign.findings = findings.collect(places, (each for state in states for each in state.found), minimise=0)
+        found = (each for state in states for each in state.found)
+        campaign.findings = findings.collect(places, found, minimise=0, children=Children())
     _tell(campaign, smoke, console)
     return campaign.status
 
 
 def _end(campaign: Campaign, jobs: int, smoke: bool) -> None:
-    """Minimise what was found, merge corpora, measure what they reach."""
+    """Merge corpora, minimise what was found, measure what they reach."""
     if not campaign.finished:
         return
-    places, targets = campaign.places, [state.target for state in campaign.states]
+    places, targets, children = campaign.places, [state.target for state in campaign.states], Children()
+
+    def finish(state: State) -> list[Finding]:
+        wrong, found = ("", []) if smoke else corpus.merge(places, state.target, children)
+        state.found += found
+        campaign.troubles += [f"{state.target}: {wrong}"] if wrong else []
+        return findings.collect(places, state.found, campaign.seconds, children)
+
     with ThreadPoolExecutor(jobs) as pool:
-        made = pool.map(lambda state: findings.collect(places, state.found, minimise=campaign.seconds), campaign.states)
-        campaign.findings = [finding for each in made for finding in each]
-        if smoke:
-            return
-        merged = pool.map(lambda target: corpus.merge(places, target), targets)
-        campaign.troubles += [f"{target}: {wrong}" for target, wrong in zip(targets, merged, strict=True) if wrong]
+        try:
+            campaign.findings = [finding for each in pool.map(finish, campaign.states) for finding in each]
+        except BaseException:
+            children.end()
+            raise
+    if smoke:
+        return
     try:
         campaign.reached = coverage.measure(places, {t: [*places.seeds(t), places.corpus(t)] for t in targets})
         if places.fresh:

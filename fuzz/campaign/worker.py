@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -98,8 +97,7 @@ class Worker(threading.Thread):
         self._places, self._state, self._number, self._seconds = places, state, number, seconds
         self._stopped = threading.Event()
         self._process: subprocess.Popen[str] | None = None
-        (places.build / "artifacts").mkdir(parents=True, exist_ok=True)
-        self._artifacts = Path(tempfile.mkdtemp(prefix=f"{state.target}-", dir=places.build / "artifacts"))
+        self._artifacts = places.artifacts(state.target)
 
     def run(self) -> None:
         state = self._state
