@@ -458,18 +458,18 @@ class Bridge:
         return bool(self.waiting or self.leaving or self.half_closed or not self.accepting)
 
     def turn(self, until: float) -> None:
-        """What epoll reports, at the latest until then. A descriptor is closed only after all events of a turn, so that none of
-        them meets another that was given its number."""
-        timeout = -1.0 if until == FAR else max(until - time.monotonic(), 0.0) + 0.001
-        for fd, events in self.epoll.poll(timeout):
-            handler = self.handlers.get(fd)
-            if handler:
-                handler(events)
+        """What epoll reports, at the latest until then. A descriptor is closed only between two turns, so that no event of the
+        same turn meets another that was given its number."""
         if self.graveyard:
             for sock in self.graveyard:
                 sock.close()
             self.graveyard.clear()
             self.accept_more()
+        timeout = -1.0 if until == FAR else max(until - time.monotonic(), 0.0) + 0.001
+        for fd, events in self.epoll.poll(timeout):
+            handler = self.handlers.get(fd)
+            if handler:
+                handler(events)
 
     def tick(self, now: float) -> None:
         for pair in list(self.waiting):
