@@ -366,7 +366,7 @@ REASONS = {  # of a connect() that failed; any other errno is `failed`
     errno.ENETDOWN: "unreachable",
     errno.EHOSTDOWN: "unreachable",
     errno.EADDRNOTAVAIL: "unreachable",
-    errno.ECONNRESET: "refused",  # vsock: nobody listens on the port
+    errno.ECONNRESET: "closed",  # accepted, and reset before this end had looked
 }
 
 
@@ -474,7 +474,10 @@ class Probe:
                     raise Failed(*self.seen)
                 number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number:
-                raise Failed(REASONS.get(number, "failed"), os.strerror(number).lower())
+                reason = REASONS.get(number, "failed")
+                if family == socket.AF_VSOCK and number == errno.ECONNRESET:
+                    reason = "refused"  # what a guest says of a port that nobody listens on
+                raise Failed(reason, os.strerror(number).lower())
         except BaseException:
             sock.close()
             raise

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from guestwire.drive import services
 from guestwire.drive.gate import GateBench, expect_ready
-from guestwire.drive.services import bytewise, says, then_hangs_up
+from guestwire.drive.services import Visit, bytewise, says, then_hangs_up
 from guestwire.judge.case import case
 from guestwire.suite_ready.servers import sshd
 
@@ -130,7 +129,7 @@ def test_1025_lines_are_not(gate: GateBench) -> None:
     )
 
 
-def flood(visit: services.Visit) -> None:
+def flood(visit: Visit) -> None:
     """Lines until the gate leaves."""
     while True:
         visit.send(b"line\r\n" * 100)
