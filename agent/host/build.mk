@@ -1,12 +1,12 @@
 # The host's tools, one program: built as the agent is, static by zig for $(ARCH) and once under ASan and UBSan.
 GUESTWIRE_SOURCES := $(sort $(wildcard agent/host/*.c)) $(addprefix agent/,guest/log.c guest/number.c guest/relro.c \
-	guest/signals.c guest/start.c wire/frame.c wire/text.c wire/utf8.c)
+	guest/signals.c guest/start.c) $(sort $(wildcard agent/wire/*.c))
 GUESTWIRE := build/$(if $(filter $(HOST_ARCH),$(ARCH)),,$(ARCH)/)guestwire
 ASAN_GUESTWIRE := build/asan/guestwire
 GUESTWIRE_SIZE_MAX ?= 163840
 
-GUESTWIRE_OBJECTS := $(call objects,$(ARCH),$(GUESTWIRE_SOURCES))
-ASAN_GUESTWIRE_OBJECTS := $(call objects,asan,$(GUESTWIRE_SOURCES))
+GUESTWIRE_OBJECTS := $(call objects,$(ARCH),$(GUESTWIRE_SOURCES)) build/obj/$(ARCH)/cJSON.o
+ASAN_GUESTWIRE_OBJECTS := $(call objects,asan,$(GUESTWIRE_SOURCES)) build/obj/asan/cJSON.o
 
 $(GUESTWIRE): $(GUESTWIRE_OBJECTS) ci/check-binary
 	$(Q)echo '  LD    $@'
