@@ -13,6 +13,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"bridge", bridge_main, "listen on a socket, and connect each client to a guest"},
+    {"ready", ready_main, "wait until a service answers end to end"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
