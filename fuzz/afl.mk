@@ -5,7 +5,7 @@ AFL_CC := AFL_QUIET=1 afl-clang-fast $(C_FLAGS) $(FUZZ_FLAGS) -O1 -g -fno-omit-f
 $(eval $(call variant,afl,$(AFL_CC),$(SYSTEM_FUZZ) $(SYSTEM_AFL)))
 $(eval $(call fuzz-objects,afl,$(AFL_CC),$(SYSTEM_FUZZ) $(SYSTEM_AFL)))
 $(eval $(call world,afl/,afl/fuzz))
-build/fuzz/afl/fuzz_differential: build/obj/afl/fuzz/oracle.o
+$(eval $(call embed,afl/,afl/fuzz))
 
 build/fuzz/afl/%: build/obj/afl/fuzz/%.o $(FUZZ_SHARED:%=build/obj/afl/fuzz/%.o) build/obj/afl/cJSON.o \
 		$(call objects,afl,$(filter-out agent/guest/main.c,$(AGENT_SOURCES)))

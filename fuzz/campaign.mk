@@ -61,7 +61,7 @@ fuzz-coverage: $(FUZZ_TARGETS:%=build/fuzz/coverage/%) $(VENV) ## what the commi
 	$(Q)exec $(CAMPAIGN) coverage
 
 # What fuzz/oss-fuzz/build.sh builds: with its $CC, $CFLAGS, $CXX, $CXXFLAGS and $LIB_FUZZING_ENGINE, and no flags of ours that
-# a compiler of another version might not like. fuzz_differential would need a Python that the runner's image does not have.
+# a compiler of another version might not like. Without Python, which the runner's image does not have.
 FUZZ_OSS_TARGETS := $(filter-out fuzz_differential,$(FUZZ_TARGETS))
 OSS_CC := $(CC) $(CFLAGS) $(filter -std=% -D% -I%,$(C_FLAGS)) -isystem $(CJSON_DIR) $(FUZZ_FLAGS)
 $(eval $(call variant,oss,$(OSS_CC),))
@@ -69,7 +69,7 @@ $(eval $(call fuzz-objects,oss,$(OSS_CC),))
 build/fuzz/oss/%: build/obj/oss/fuzz/%.o $(patsubst %,build/obj/oss/fuzz/%.o,$(FUZZ_SHARED) $(FUZZ_MUTATOR)) build/obj/oss/cJSON.o build/obj/oss/flags \
 		$(call objects,oss,$(filter-out agent/guest/main.c,$(AGENT_SOURCES))) FORCE
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS) $(filter %.o,$^) $(LIB_FUZZING_ENGINE) $(FUZZ_LIBS_$*) -o $@
+	$(Q)$(CXX) $(CXXFLAGS) $(filter %.o,$^) $(LIB_FUZZING_ENGINE) $(FUZZ_WRAPS_$*) -o $@
 fuzz-oss-names:
 	@printf '%s\n' $(FUZZ_OSS_TARGETS)
 fuzz-oss-targets: $(FUZZ_OSS_TARGETS:%=build/fuzz/oss/%)

@@ -5,20 +5,30 @@ FUZZ_SHARED := encode tree
 FUZZ_MUTATOR := $(filter-out mutate/test_mutate,$(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/mutate/*.c))))
 FUZZ_FLAGS := -Ifuzz
 
-# fuzz_differential alone embeds Python, the one that the oracle is judged with.
+# These embed Python, the one that the oracle is judged with.
 FUZZ_FLAGS_oracle = $(shell $(ORACLE_PYTHON)-config --includes) -DFUZZ_FOLDER='"$(CURDIR)/fuzz"' \
 	-DFUZZ_PYTHON='"$(ORACLE_PYTHON)"'
+FUZZ_FLAGS_oracle_place = $(FUZZ_FLAGS_oracle)
 FUZZ_LIBS_fuzz_differential = $(shell $(ORACLE_PYTHON)-config --embed --ldflags)
-build/fuzz/replay/fuzz_differential: build/obj/fuzz/oracle.o
-build/fuzz/replay-plain/fuzz_differential: build/obj/plain/fuzz/oracle.o
-build/fuzz/coverage/fuzz_differential: build/obj/coverage/fuzz/oracle.o
-build/fuzz/fuzz_differential build/fuzz/replay-clang/fuzz_differential: build/obj/libfuzzer/fuzz/oracle.o
+FUZZ_LIBS_fuzz_path = $(FUZZ_WRAPS_fuzz_path) $(FUZZ_LIBS_fuzz_differential)
+# $(call embed,FOLDER,OBJECTS): programs below build/fuzz and where their objects are, below build/obj
+define embed
+build/fuzz/$(1)fuzz_differential build/fuzz/$(1)fuzz_path: build/obj/$(2)/oracle.o
+build/fuzz/$(1)fuzz_path: build/obj/$(2)/oracle_place.o
+endef
+$(eval $(call embed,,libfuzzer/fuzz))
+$(eval $(call embed,replay/,fuzz))
+$(eval $(call embed,replay-plain/,plain/fuzz))
+$(eval $(call embed,replay-clang/,libfuzzer/fuzz))
+$(eval $(call embed,coverage/,coverage/fuzz))
+$(eval $(call embed,bench/,bench/fuzz))
 
 # The guest in memory, for the targets that need one. Its memory_map() may fail, and counts.
 FUZZ_WORLD_TARGETS := fuzz_path fuzz_session
 FUZZ_WORLD := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/world/*.c)))
-FUZZ_LIBS_fuzz_path := -Wl,--wrap=memory_map,--wrap=memory_resize,--wrap=memory_unmap
-FUZZ_LIBS_fuzz_session := $(FUZZ_LIBS_fuzz_path)
+FUZZ_WRAPS_fuzz_path := -Wl,--wrap=memory_map,--wrap=memory_resize,--wrap=memory_unmap
+FUZZ_WRAPS_fuzz_session := $(FUZZ_WRAPS_fuzz_path)
+FUZZ_LIBS_fuzz_session := $(FUZZ_WRAPS_fuzz_session)
 # $(call world,FOLDERS,OBJECTS): programs below build/fuzz and where their objects are, below build/obj
 world = $(foreach folder,$(1),$(FUZZ_WORLD_TARGETS:%=build/fuzz/$(folder)%)): $(FUZZ_WORLD:%=build/obj/$(2)/%.o)
 $(eval $(call world,replay/,fuzz))

@@ -1,22 +1,20 @@
 /* Property: an upload lands where PUT-PATH and PUT-DIR say, said here a second time and otherwise: in that directory,
  * under that name, and nowhere else; or it is refused with the code for the reason, and nothing is changed. Doing it
- * twice is doing it once, and so is resolving a path twice.
+ * twice is doing it once, and so is resolving a path twice. The oracle (oracle_place.h) does the same on these files.
  *
  * Input: path, NUL, name, NUL, and the files there are, as directions (world/script.h). */
 #include "fuzz.h"
 #include "guest/path.h"
 #include "guest/target.h"
+#include "oracle_place.h"
 #include "world/judge.h"
 #include "world/parts.h"
 #include "world/place.h"
 
-static bool stands(const struct world *world, unsigned node)
-{
-    return world->node[node].standing;
-}
+#define MODE 0640
 
-/* Return: true if it was done. */
-static bool put(struct world *world, const char *path, const char *name)
+/* Return: its code; WIRE_OK: it was done. */
+static enum wire_code put(struct world *world, const char *path, const char *name)
 {
     const struct request request = {.op = REQUEST_PUT_FILE, .path = path, .name = name};
     const struct place place = place_of(world, path, name);
@@ -24,25 +22,40 @@ static bool put(struct world *world, const char *path, const char *name)
     const unsigned before = world->nodes;
     struct wire_error error = {.code = WIRE_OK};
     struct target target;
-    bool stood[WORLD_NODES];
-    bool done;
+    bool stood[WORLD_NODES], done;
 
     for (unsigned i = 0; i < before; i++)
-        stood[i] = stands(world, i);
-    done = target_open(&target, &world_sys, &request, &error) && target_commit(&target, 0640, &error);
+        stood[i] = world->node[i].standing;
+    done = target_open(&target, &world_sys, &request, &error) && target_commit(&target, MODE, &error);
     target_discard(&target);
     FUZZ_CHECK(done == (place.reason == 0), "it lands if the contract has a place for it");
     FUZZ_CHECK(done || error.code == judge_code(place.reason), "the code for the reason");
     for (unsigned i = 0; i < before; i++)
-        FUZZ_CHECK(stands(world, i) == (stood[i] && !(done && (int)i == old)), "nothing else goes");
+        FUZZ_CHECK(world->node[i].standing == (stood[i] && !(done && (int)i == old)), "nothing else goes");
     for (unsigned i = before; i < world->nodes; i++)
-        FUZZ_CHECK(stands(world, i) == done, "nothing else comes");
-    if (done) {
-        const struct node *file = &world->node[world->nodes - 1];
+        FUZZ_CHECK(world->node[i].standing == done, "nothing else comes");
+    FUZZ_CHECK(!done || files_find(world, (unsigned)place.directory, place.leaf) == (int)world->nodes - 1,
+               "where it lands");
+    return done ? WIRE_OK : error.code;
+}
 
-        FUZZ_CHECK((int)file->parent == place.directory && strcmp(file->name, place.leaf) == 0, "where it lands");
-    }
-    return done;
+static struct world *prepared(const uint8_t *script, size_t size)
+{
+    struct world *world = world_open(script, size);
+
+    while (world_script_step(world))
+        continue;
+    world->faults = 0;
+    return world;
+}
+
+static void put_as_the_oracle(struct world *world, const char *path, const char *name, const char *code, uint64_t after)
+{
+    char told[ORACLE_CODE];
+
+    oracle_put(path, name, MODE, told);
+    FUZZ_CHECK(strcmp(told, code) == 0, "the oracle's code");
+    FUZZ_CHECK(files_hash(world) == after, "the oracle's place");
 }
 
 static void resolve_twice(const char *path)
@@ -61,22 +74,25 @@ static void resolve_twice(const char *path)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const size_t path = strnlen((const char *)data, size);
-    const size_t name = path < size ? strnlen((const char *)data + path + 1, size - path - 1) : 0;
+    const char *path = (const char *)data, *name = path + strnlen(path, size) + 1;
+    const size_t length = (size_t)(name - path) - 1;
+    const size_t more = length < size ? strnlen(name, size - length - 1) : 0, script = length + more + 2;
     struct world *world;
 
-    if (path == 0 || path > PLACE_LONGEST || name > PLACE_LONGEST || path + 1 + name >= size)
+    if (length == 0 || length > PLACE_LONGEST || more > PLACE_LONGEST || script > size)
         return 0;
-    world = world_open(data + path + name + 2, size - path - name - 2);
-    while (world_script_step(world))
-        continue;
-    world->faults = 0;
-    resolve_twice((const char *)data);
+    resolve_twice(path);
+    world = prepared(data + script, size - script);
     if (world->nodes < WORLD_NODES - 1) {
-        const bool first = put(world, (const char *)data, (const char *)data + path + 1);
-        const bool second = put(world, (const char *)data, (const char *)data + path + 1);
+        const enum wire_code code = put(world, path, name);
+        const uint64_t after = files_hash(world);
 
-        FUZZ_CHECK(first == second, "twice is as once");
+        FUZZ_CHECK(put(world, path, name) == code, "twice is as once");
+        world_check_clean(world, 0);
+        if (oracle_put != NULL) {
+            world = prepared(data + script, size - script);
+            put_as_the_oracle(world, path, name, wire_code_name(code), after);
+        }
     }
     world_check_clean(world, 0);
     return 0;

@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 #include "oracle.h"
+#include "oracle_python.h"
 
 /* Where bridge.py stands, and which Python's library is the right one. The Makefile knows better. */
 #ifndef FUZZ_FOLDER
@@ -27,32 +28,31 @@ const char *__lsan_default_options(void)
     return "print_suppressions=0";
 }
 
-static void must(bool good, const char *what)
+static void start(void)
 {
-    if (good)
-        return;
-    PyErr_Print();
-    fprintf(stderr, "the oracle: %s\n", what);
-    abort();
-}
-
-static PyObject *start(void)
-{
-    PyObject *bridge, *function;
     PyConfig config;
 
     PyConfig_InitIsolatedConfig(&config);
     config.site_import = 0;
     config.write_bytecode = 0;
     config.install_signal_handlers = 0;
-    must(!PyStatus_Exception(PyConfig_SetBytesString(&config, &config.program_name, FUZZ_PYTHON)), "no configuration");
-    must(!PyStatus_Exception(Py_InitializeFromConfig(&config)), "Python does not start");
+    oracle_must(!PyStatus_Exception(PyConfig_SetBytesString(&config, &config.program_name, FUZZ_PYTHON)),
+                "no configuration");
+    oracle_must(!PyStatus_Exception(Py_InitializeFromConfig(&config)), "Python does not start");
     PyConfig_Clear(&config);
-    must(PyRun_SimpleString("import sys; sys.path.append('" FUZZ_FOLDER "')") == 0, "no path to bridge.py");
+    oracle_must(PyRun_SimpleString("import sys; sys.path.append('" FUZZ_FOLDER "')") == 0, "no path to bridge.py");
+}
+
+PyObject *oracle_function(const char *name)
+{
+    PyObject *bridge, *function;
+
+    if (!Py_IsInitialized())
+        start();
     bridge = PyImport_ImportModule("bridge");
-    must(bridge != NULL, "bridge.py cannot be imported");
-    function = PyObject_GetAttrString(bridge, "judge");
-    must(function != NULL, "bridge.py has no judge()");
+    oracle_must(bridge != NULL, "bridge.py cannot be imported");
+    function = PyObject_GetAttrString(bridge, name);
+    oracle_must(function != NULL, "bridge.py lacks a function");
     Py_DECREF(bridge);
     return function;
 }
@@ -66,15 +66,15 @@ struct oracle_answer oracle_judge(const void *payload, size_t length)
     int drain;
 
     if (judge == NULL)
-        judge = start();
+        judge = oracle_function("judge");
     bytes = PyBytes_FromStringAndSize(payload, (Py_ssize_t)length);
-    must(bytes != NULL, "no memory for a payload");
+    oracle_must(bytes != NULL, "no memory for a payload");
     answer.held = PyObject_CallOneArg(judge, bytes);
     Py_DECREF(bytes);
-    must(answer.held != NULL, "it raised what is no refusal");
-    must(PyArg_ParseTuple(answer.held, "sspiKdy#", &answer.code, &answer.op, &drain, &answer.mode, &answer.size,
-                          &answer.timeout, &answer.texts, &texts),
-         "bridge.py returned something else");
+    oracle_must(answer.held != NULL, "it raised what is no refusal");
+    oracle_must(PyArg_ParseTuple(answer.held, "sspiKdy#", &answer.code, &answer.op, &drain, &answer.mode, &answer.size,
+                                 &answer.timeout, &answer.texts, &texts),
+                "bridge.py returned something else");
     answer.drain = drain != 0;
     answer.length = (size_t)texts;
     return answer;

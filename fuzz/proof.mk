@@ -5,7 +5,6 @@ BENCH_CC := $(FUZZ_CC) $(C_FLAGS) $(FUZZ_FLAGS) -O1 -g -fno-omit-frame-pointer -
 FUZZ_BENCHES := $(FUZZ_TARGETS:%=build/fuzz/bench/%)
 $(eval $(call variant,bench,$(BENCH_CC),$(SYSTEM_FUZZ)))
 $(eval $(call fuzz-objects,bench,$(BENCH_CC),$(SYSTEM_FUZZ)))
-$(filter %/fuzz_differential,$(FUZZ_BENCHES)): build/obj/bench/fuzz/oracle.o
 
 $(FUZZ_BENCHES): build/fuzz/bench/%: build/obj/bench/fuzz/%.o $(patsubst %,build/obj/bench/fuzz/%.o,proof/bench $(FUZZ_SHARED)) \
 		$(call objects,bench,$(filter-out agent/guest/main.c,$(AGENT_SOURCES))) build/obj/bench/cJSON.o

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE_ALONE = {"fuzz_differential"}  # embeds a Python that the runner's image does not have
+PYTHON = {"fuzz/oracle.o", "fuzz/oracle_place.o"}
 ENGINE = ("CC=clang", "CXX=clang++", "LIB_FUZZING_ENGINE=-fsanitize=fuzzer")
 
 
@@ -26,8 +27,8 @@ def linked(commands: str, variant: str, folder: str) -> dict[str, tuple[list[str
     found = {}
     for line in commands.splitlines():
         if match := re.search(rf" -o {folder}/(fuzz_\w+)$", line):
-            objects = re.findall(rf"build/obj/{variant}/(\S+\.o)", line)
-            found[match[1]] = sorted(objects), re.findall(r"-Wl,\S+", line)
+            objects = set(re.findall(rf"build/obj/{variant}/(\S+\.o)", line)) - PYTHON
+            found[match[1]] = sorted(objects), re.findall(r"-Wl,--wrap\S+", line)
     return found
 
 

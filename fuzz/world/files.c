@@ -63,6 +63,22 @@ void files_reset(struct world *world)
     }
 }
 
+uint64_t files_hash(const struct world *world)
+{
+    uint64_t hash = FUZZ_HASH_START;
+
+    for (unsigned i = 0; i < world->nodes; i++) {
+        const struct node *node = &world->node[i];
+        const unsigned words[] = {i, node->kind, node->parent, node->mode};
+
+        if (!node->standing)
+            continue;
+        hash = fuzz_hash(hash, (const uint8_t *)words, sizeof words);
+        hash = fuzz_hash(hash, (const uint8_t *)node->name, strlen(node->name) + 1);
+    }
+    return hash;
+}
+
 static int fail(int err)
 {
     errno = err;

@@ -96,6 +96,8 @@ int files_add(struct world *world, enum node_kind kind, unsigned parent, const c
 int files_find(const struct world *world, unsigned directory, const char *name);
 /* Return: the node that `path` leads to from `directory`, or -1 with errno. `follow`: also where it is a link. */
 int files_walk(struct world *world, unsigned directory, const char *path, bool follow);
+/* Return: a hash of all that stand: where, name, kind, mode. */
+uint64_t files_hash(const struct world *world);
 int world_open_file(int directory, const char *path, int flags, mode_t mode);
 int world_stat(int fd, struct stat *status);
 int world_chmod(int fd, mode_t mode);
