@@ -129,6 +129,13 @@ class Bridge:
         client = self.client()
         return client, self._bench.guest.accept()
 
+    def fast_pair(self) -> tuple[socket.socket, socket.socket]:
+        """The same as bare sockets, for a case that makes thousands of them and closes them itself; on Unix sockets."""
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self.listen.partition(":")[2])
+        client.settimeout(PATIENCE)
+        return client, self._bench.guest.accept_fast()
+
     def works(self) -> None:
         """A new client is served: a byte goes through, in each direction. Raises Violation, DeadlineExceeded."""
         client = self.client()
@@ -140,6 +147,17 @@ class Bridge:
         client.gets(b"\x02")
         client.close()
         guest.close()
+
+    def works_for(self, clients: list[Link]) -> None:
+        """The clients that wait are served once the guest is there, in whatever order. Raises Violation, DeadlineExceeded."""
+        self._bench.guest.listen()
+        for index, client in enumerate(clients):
+            client.send(bytes([index]))
+        for _ in clients:
+            guest = self._bench.guest.accept()
+            index = guest.receive(1)[0]
+            guest.send(b"back")
+            clients[index].gets(b"back")
 
     def stop(self, number: int, within: float = 3.0) -> int | None:
         """Send the signal. Return: the exit status, None if it still runs after so many seconds."""
@@ -179,6 +197,12 @@ class BridgeBench:
         self.status_path = f"{program.folder}/status"
         self.listen = self.place(self.client_kind)
         program.keep(self.status_path)  # of a failed start; what becomes of it at an orderly stop is a case of its own
+
+    def become(self, client_kind: str, guest_kind: str) -> None:
+        """Another hop than the row's."""
+        self.client_kind, self.guest_kind = client_kind, guest_kind
+        self.guest = Guest(self.program, guest_kind, host=hosts_of_its_own())
+        self.listen = self.place(client_kind)
 
     def place(self, kind: str) -> str:
         """An address of that kind to listen at."""

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from guestwire.judge.outcome import DeadlineExceeded, Violation, expect, short
 
@@ -102,16 +102,12 @@ class Link:
             try:
                 sent += self.sock.send(block[sent % 256 : (sent % 256) + 65536])
             except BlockingIOError:
-                if not select.select([], [self.sock], [], STALLED)[1] and not self._creeps():
+                if not select.select([], [self.sock], [], STALLED)[1]:
                     break
             except OSError as error:
                 raise Violation(f"the {self.who}'s bytes taken, or left", str(error)) from None
         self.sock.setblocking(True)
         return sent
-
-    def _creeps(self) -> bool:
-        """Whether there is room though select() sees none: a Unix socket is called writable when it is three quarters empty."""
-        return False
 
     # ---- ends
 
@@ -196,27 +192,28 @@ def noise(size: int) -> bytes:
     return os.urandom(size)
 
 
-class Meanwhile:
+class Meanwhile(Generic[Result]):
     """A call in a thread of its own, joined within a deadline; what it raises is raised there."""
 
+    result: Result
+
     def __init__(self, call: Callable[[], Result]) -> None:
-        self._result: object = None
-        self._error: BaseException | None = None
         self._call = call
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._result = self._call()
+            self.result = self._call()
         except BaseException as error:
             self._error = error
 
-    def join(self, within: float = 4 * PATIENCE) -> object:
+    def join(self, within: float = 4 * PATIENCE) -> Result:
         """What it returned. Raises what it raised, and DeadlineExceeded."""
         self._thread.join(within)
         if self._thread.is_alive():
             raise DeadlineExceeded(f"both directions done within {within:g} s", "not")
         if self._error is not None:
             raise self._error
-        return self._result
+        return self.result
