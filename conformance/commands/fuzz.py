@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import random
-import shlex
 import sys
 import tempfile
 import time
@@ -65,6 +65,7 @@ def main(options: argparse.Namespace) -> int:
         oracle = connectable.parse(options.oracle)
     except UsageError as error:
         raise UsageError(f"the oracle is not here ({error}): name it with --oracle") from None
+    _check_save(options.save)
     drawn_from = seeds(options.corpus, print)
     seed = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
     with _session(agent, transport) as session:
@@ -93,7 +94,19 @@ def main(options: argparse.Namespace) -> int:
         finally:
             _clear_progress()
             print(_summary(campaign), flush=True)
-    return Exit.INTERRUPTED if interrupted else _verdict(campaign, options.examples)
+    if interrupted:
+        print("interrupted: this is what came before", file=sys.stderr)
+        return Exit.INTERRUPTED
+    return _verdict(campaign, options.examples)
+
+
+def _check_save(folder: Path) -> None:
+    """Before hours of fuzzing: raises UsageError where nothing can be kept."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise UsageError(f"--save {folder}: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--save {folder}: {there} is not writable")
 
 
 def _no_oracle(oracle: Connectable, how: str) -> int:
@@ -200,18 +213,26 @@ def _keep(
     try:
         options.save.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        if agent.kind == "exec":
-            duel.renew()
-            replayed = judged.judge(session.row(agent, transport), next(iter(judged.load(file).values())))
-            where = judged.leave(replayed, options.save, file) if replayed.result.failed else ""
-            print(
-                f"  evidence: {options.save / where}"
-                if where
-                else "            its case passes alone, on a fresh process"
-            )
     except OSError as error:
-        print(f"it cannot be kept in {safe.line(str(options.save))}: {error.strerror}", file=sys.stderr)
-    print(f"    repeat: conform fuzz {shlex.quote(options.agent)} --replay {shlex.quote(str(file))}", flush=True)
+        with contextlib.suppress(OSError):
+            file.unlink()  # what there was room for
+        print(f"it cannot be kept in {safe.line(str(options.save))}: {error.strerror}; it is:\n{text}", flush=True)
+        return
+    if agent.kind == "exec":
+        duel.renew()
+        replayed = judged.judge(session.row(agent, transport), next(iter(judged.load(file).values())))
+        print(_evidence(replayed, options.save, file))
+    print(f"    repeat: conform fuzz {safe.word(options.agent)} --replay {safe.word(str(file))}", flush=True)
+
+
+def _evidence(replayed: judged.Judged, save: Path, file: Path) -> str:
+    """Leave it, and say where."""
+    if not replayed.result.failed:
+        return "            its case passes alone, on a fresh process"
+    try:
+        return f"  evidence: {safe.line(str(save / judged.leave(replayed, save, file)))}"
+    except OSError as error:
+        return f"            its evidence cannot be kept: {error.strerror}"
 
 
 def _replay(agent: Connectable, transport: str, files: list[Path]) -> Exit:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
+import shlex
 from typing import Any
 
 _UNPRINTABLE = re.compile(
@@ -31,6 +33,16 @@ def line(text: str, *, indented: bool = False) -> str:
 def cut(text: str, limit: int) -> str:
     """At most `limit` characters, the last one telling that there were more."""
     return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def word(text: str) -> str:
+    """A word of a shell's command line. Bytes that are not UTF-8 are written as bash, zsh and POSIX of 2024 read them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raw = os.fsencode(text)
+        return "$'" + "".join(chr(b) if 0x20 <= b < 0x7F and b not in b"'\\" else f"\\x{b:02x}" for b in raw) + "'"
+    return shlex.quote(text)
 
 
 def command_data(text: str) -> str:

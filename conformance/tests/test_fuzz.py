@@ -19,7 +19,7 @@ from guestwire.blackbox import campaign, gate, mutate, shrink, side
 from guestwire.blackbox.inputs import Frame, Input, parse
 from guestwire.blackbox.seeds import seeds
 from guestwire.mutants import build
-from guestwire.tests.harness import CONFORM, HERE, ORACLE, expect_refused, oracle, run, start, temporary
+from guestwire.tests.harness import CONFORM, HERE, ORACLE, expect_refused, left_behind, oracle, run, start, temporary
 
 ROOT = HERE.parents[1]
 EXAMPLE = ROOT / "conformance/examples/go"
@@ -126,8 +126,9 @@ def test_interrupted(tmp_path: Path) -> None:
         assert started.stdout.readline().startswith("seed ")
         time.sleep(1)
         started.send_signal(signal.SIGINT)
-        told, _ = started.communicate(timeout=60)
-    assert started.returncode == 130
+        told, wrong = started.communicate(timeout=60)
+        assert left_behind(folder) == []
+    assert (started.returncode, wrong) == (130, "interrupted: this is what came before\n")
     assert re.match(r"\d+ inputs from \d+ seeds in ", told)
 
 
@@ -217,6 +218,8 @@ def test_a_stream_is_cut_into_its_frames() -> None:
         ([f"exec:{ORACLE}", "--transport=tcp"], "accepted: unix"),
         ([f"exec:{ORACLE}", "--corpus=/nowhere/corpus"], "/nowhere/corpus"),
         ([f"exec:{ORACLE}", "--oracle=exec:/nowhere/oracle"], "name it with --oracle"),
+        ([f"exec:{ORACLE}", f"--save={ORACLE}"], "agent.py is no folder"),
+        ([f"exec:{ORACLE}", f"--save={ORACLE}/kept"], "agent.py is no folder"),
         ([f"exec:{ORACLE}", "--replay", "/nowhere/case.toml"], "/nowhere/case.toml: No such file"),
         ([f"exec:{ORACLE}", "--replay", str(ORACLE)], "not a file of cases"),
     ],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guestwire import cli
-from guestwire.blackbox import keep
+from guestwire.blackbox import keep, shrink
 from guestwire.blackbox.campaign import Found
 from guestwire.blackbox.duel import Finding
 from guestwire.blackbox.inputs import Frame, Input
@@ -17,6 +21,8 @@ from guestwire.cases import DataCase, private
 from guestwire.cases.load import parse
 from guestwire.drive import script
 from guestwire.drive.conversation import Answer
+from guestwire.mutants import build
+from guestwire.report import safe
 from guestwire.tests.harness import CONFORM, ORACLE, run, temporary
 
 HOME = "/tmp/guestwire-12345678/witness-12345678/tmp12345678/deep/home"
@@ -98,3 +104,37 @@ def test_plays_leave_nothing(
     assert capsys.readouterr().out == "1 passed, 0 failed, 0 skipped\n"
     assert [re.fullmatch(r"/tmp/guestwire-fuzz-[a-z0-9]{8}", name) is not None for name in names] == [True]
     assert not Path(names[0]).exists()
+
+
+@pytest.mark.parametrize("text", ["exec:/a b/agent", "exec:'/a \udcff/\\agent'", "it's", "\udce9", "plain"])
+def test_a_word_of_the_command_that_repeats(text: str) -> None:
+    """Whatever bytes a path has, bash reads them again; what the terminal shows has none that it could not show."""
+    word = safe.word(text)
+    word.encode()
+    told = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, timeout=30)
+    assert told.stdout == os.fsencode(text)
+
+
+def test_what_cannot_be_kept_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full by then must not lose a finding."""
+    old = 'raise self.malformed("a raw control character in a string")'
+    text = ORACLE.read_text()
+    assert text.count(old) == 1
+    agent = build.oracle_connectable(tmp_path, "wrong", text.replace(old, 'raise Refused("unknown_op", "wrong")'))
+    save, write = tmp_path / "kept", Path.write_text
+
+    def full(path: Path, *arguments: Any, **options: Any) -> int:
+        if save in path.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(shrink, "TRIES", 5)
+    assert cli.main(["fuzz", agent, "--seed=4", "--examples=25", f"--save={save}"]) == 1
+    told = capsys.readouterr().out
+    assert f"it cannot be kept in {save}: No space left on device; it is:\n# Found by `conform fuzz`" in told
+    (case,) = parse(told.partition("; it is:\n")[2].partition("\n]\n")[0] + "\n]\n", "x.toml").values()
+    assert case.id.startswith("CONV-FIRST/malformed:fuzz-")
+    assert "repeat:" not in told
