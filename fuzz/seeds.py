@@ -30,6 +30,10 @@ REPLIES = [
     for kind in range(4)
     for code in range(16)
 ]
+REPLIES += [
+    b"\x05",
+    *(bytes([4]) + bytes(9) + number for number in (b"1", b"0.25", b"1e-3", b"86400.0", b"1E+2", b"0", b"-0", b"x")),
+]
 
 
 def streams() -> Iterator[bytes]:
