@@ -278,7 +278,7 @@ class BridgeBench:
         end = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                sock = self._connect(address or self.listen)
+                sock = self.connect_once(address or self.listen)
             except (ConnectionRefusedError, FileNotFoundError, BlockingIOError) as error:
                 if time.monotonic() > end:
                     raise DeadlineExceeded(f"a connection accepted within {START_TIMEOUT:g} s", str(error)) from None
@@ -290,7 +290,8 @@ class BridgeBench:
             self.program.at_end(sock.close)
             return Link(sock, "client")
 
-    def _connect(self, address: str) -> socket.socket:
+    def connect_once(self, address: str) -> socket.socket:
+        """A connection there, now. Raises OSError."""
         kind, _, rest = address.partition(":")
         if kind == "tcp":
             host, _, port = rest.rpartition(":")

@@ -151,7 +151,7 @@ def test_descriptor_limit_raised(bridge: BridgeBench) -> None:
 def _crowd(bridge: BridgeBench) -> tuple[Bridge, list[Link], list[Link]]:
     """More clients than it has descriptors for: the bridge, the clients, and the guests that were reached."""
     bridge.guest.listen()
-    running = bridge.start("--connect-timeout", "2", limits={resource.RLIMIT_NOFILE: (FEW, FEW)})
+    running = bridge.start("--connect-timeout", "1", limits={resource.RLIMIT_NOFILE: (FEW, FEW)})
     clients = [running.client() for _ in range(CROWD)]
     for index, client in enumerate(clients):
         client.send(_number(index))
