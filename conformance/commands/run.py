@@ -69,6 +69,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         default="",
         help="what is judged (default: what descriptors say, else agent)",
     )
+    parser.add_argument(
+        "--through",
+        default="",
+        metavar="BRIDGE",
+        help="judge agents behind this bridge too: via-unix, via-hybrid, via-tcp",
+    )
     parser.add_argument("--transport", action="append", default=[], help="only these, comma-separated")
     parser.add_argument("--clause", action="append", default=[], help="only the cases of this clause")
     parser.add_argument("--case", action="append", default=[], dest="cases", metavar="ID", help="only this case")
@@ -83,6 +89,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def selection_words(options: argparse.Namespace) -> list[str]:
     """The same as a command line."""
     words = [f"--contract={options.contract}"] if options.contract else []
+    words += [f"--through={options.through}"] if options.through else []
     words += [f"--{name}={value}" for name, values in (("transport", options.transport), ("clause", options.clause),
              ("case", options.cases)) for value in values]  # fmt: skip
     words += [f"--{name}" for name in ("strict", "destructive") if getattr(options, name)]
@@ -106,6 +113,7 @@ def _pytest_options(options: argparse.Namespace, agents: Sequence[Connectable]) 
     """The command line of the pytest run."""
     contract = agents[0].contract
     words = [*base_options(contract), "-q", f"--contract={contract.name}"]
+    words += [f"--through={options.through}"] if options.through else []
     for name, values in (("agent", options.agents), ("transport", options.transport), ("clause", options.clause),
                          ("case", options.cases)):  # fmt: skip
         words += [f"--{name}={value}" for value in values]
@@ -156,7 +164,7 @@ class _Keeper:
 
 
 def main(options: argparse.Namespace) -> int:
-    agents = connectable.parse_all(options.agents, options.contract)
+    agents = connectable.parse_all(options.agents, options.contract, options.through)
     for name in options.clause:
         if name not in ledger.clauses(agents[0].contract):
             raise UsageError(f"unknown clause {name!r}: `conform clauses` lists them")

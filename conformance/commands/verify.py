@@ -117,7 +117,7 @@ def _said(result: CaseResult) -> str:
 
 
 def main(options: argparse.Namespace) -> int:
-    connectable.parse_all(options.agents, options.contract)
+    connectable.parse_all(options.agents, options.contract, options.through)
     if not github.here():
         return _verify(options)[0]
     with github.no_commands(live.console()):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestwire.judge.contract import AGENT, CONTRACTS, Contract
+from guestwire.judge.contract import AGENT, BRIDGE, CONTRACTS, Contract
 
 if TYPE_CHECKING:
     from guestwire.agents.descriptor import Descriptor
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOCAL_TRANSPORTS = AGENT.transports
 RUNNING_KINDS = ("unix", "tcp", "vsock", "hybrid")
 TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS)))  # of an agent
+VIA = ("via-unix", "via-hybrid", "via-tcp")  # with --through, behind a bridge: drive/through.py
 FORMS = "exec:PATH [ARGS], unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, hybrid:PATH:PORT, a descriptor's PATH.toml or NAME"
 
 
@@ -57,12 +58,14 @@ class Connectable:
     declared: Descriptor | None = None
     warnings: tuple[str, ...] = ()  # about the name, for whoever typed it
     contract: Contract = AGENT
+    through: Connectable | None = None  # the bridge of its rows via-unix, via-hybrid and via-tcp
 
     @property
     def transports(self) -> tuple[str, ...]:
         if self.kind != "exec":
             return (self.kind,)
-        return self.contract.transports if self.declared is None else self.declared.transports
+        own = self.contract.transports if self.declared is None else self.declared.transports
+        return own if self.through is None else (*own, *VIA)
 
     @property
     def lacks(self) -> frozenset[str]:
@@ -185,9 +188,9 @@ def parse(text: str) -> Connectable:
     raise UsageError(f"{text!r}: unknown kind {kind!r}; accepted: {FORMS}")
 
 
-def parse_all(texts: Sequence[str], contract: str = "") -> list[Connectable]:
-    """The programs of one run. They have one contract: that of this name, else what descriptors say, else the agent's. Raises
-    UsageError."""
+def parse_all(texts: Sequence[str], contract: str = "", through: str = "") -> list[Connectable]:
+    """The programs of one run. They have one contract: that of this name, else what descriptors say, else the agent's. `through`
+    is a bridge that agents are judged through as well. Raises UsageError."""
     if contract and contract not in CONTRACTS:
         raise UsageError(f"unknown contract {contract!r}; accepted: {', '.join(CONTRACTS)}")
     found = [parse(text) for text in texts]
@@ -202,9 +205,21 @@ def parse_all(texts: Sequence[str], contract: str = "") -> list[Connectable]:
             raise UsageError(
                 f"{each.text!r}: a {one.noun} is started by the harness: exec:PATH [ARGS], or its descriptor"
             )
-    return [replace(each, contract=one) for each in found]
+    bridge = _bridge(through, found, one) if through else None
+    return [replace(each, contract=one, through=bridge) for each in found]
 
 
-def transports(contract: Contract) -> tuple[str, ...]:
-    """All that a row of this contract can have."""
-    return TRANSPORTS if contract is AGENT else contract.transports
+def _bridge(text: str, agents: Sequence[Connectable], contract: Contract) -> Connectable:
+    """Of --through. Raises UsageError."""
+    if contract is not AGENT:
+        raise UsageError(f"--through is for agents: a {contract.noun} is not judged through a bridge")
+    if not all(agent.kind == "exec" for agent in agents):
+        raise UsageError("--through wants agents that the harness starts: exec:PATH [ARGS], or their descriptors")
+    return parse_all([text], BRIDGE.name)[0]
+
+
+def transports(of: Connectable) -> tuple[str, ...]:
+    """All that a row of a run with this program can have."""
+    if of.contract is not AGENT:
+        return of.contract.transports
+    return TRANSPORTS if of.through is None else (*TRANSPORTS, *VIA)

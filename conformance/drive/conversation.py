@@ -11,7 +11,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,17 +97,17 @@ class Answer:
 
 class Conversation:
     """One connection. `left()` gives the seconds the case has left. A request for an operation that the agent is declared to
-    lack is not sent: NotApplicable. `pid` is the agent's, where /proc shows it here."""
+    lack is not sent: NotApplicable. `pids` are the agent's, and those of bridges before it, where /proc shows them here."""
 
     def __init__(
         self,
         sock: socket.socket,
         left: Callable[[], float],
         lacked: frozenset[str] = frozenset(),
-        pid: int | None = None,
+        pids: Sequence[int] = (),
     ) -> None:
         self.sock = sock
-        self._pid = pid
+        self._pids = tuple(pids)
         self._left = left
         self._lacked = lacked
         self.settled = False  # read to its end, or given up on purpose
@@ -169,7 +169,7 @@ class Conversation:
         with contextlib.suppress(OSError):  # the agent has closed
             while struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0] and time.monotonic() < end:
                 time.sleep(0.0001)
-        while self._pid is not None and is_busy(self._pid) and time.monotonic() < end:
+        while any(map(is_busy, self._pids)) and time.monotonic() < end:
             time.sleep(0.0001)
 
     def send_frame(self, kind: int, payload: bytes = b"") -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from guestwire import protocol
-from guestwire.drive import footprint, server
+from guestwire.drive import footprint, server, through
 from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import Answer, Conversation
 from guestwire.drive.row import Row
@@ -80,8 +80,8 @@ class Host:
         """A new conversation. It must be read to its end or closed on purpose before the case ends."""
         sock = self.transcript.record(self.agent.connect(), agent=self._number)
         here = self.row.connectable.kind == "exec" and self.transport != "unix-ns"
-        pid = self.agent.pid if here else None
-        conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations, pid)
+        pids = self.agent.readers() if here else []
+        conversation = Conversation(sock, self.left, self.row.connectable.lacked_operations, pids)
         self._conversations.append(conversation)
         return conversation
 
@@ -110,7 +110,7 @@ class Host:
         another one; gone when the case ends. Only for cases that need `start`."""
         row = self.row
         kind = transport or row.transport
-        agent = server.start(row.witness, row.connectable, kind, row.spec(*options, **conditions), row.folder)
+        agent = through.start(row.witness, row.connectable, kind, row.spec(*options, **conditions), row.folder)
         host = Host(row, self.left(), agent)
         host.soft, host.transcript = self.soft, self.transcript
         host._number = self.transcript.start(options, conditions)
@@ -251,6 +251,9 @@ class Host:
         """After a failure: raise Crash if an agent of this case has died, which explains it better."""
         for host in [self, *self._started]:
             agent = host._private or host.row.started
+            if isinstance(agent, through.Via):
+                agent.check_bridges()
+                agent = agent.inner
             if not isinstance(agent, server.Server):
                 continue
             status = self.witness.wait(agent.pid, 0.5)  # the connection ends before the process does

@@ -33,6 +33,7 @@ def look(item: pytest.Item, result: CaseResult, host: Host | Program) -> None:
 def _options(config: pytest.Config) -> list[str]:
     """That a case may depend on."""
     return [
+        *([f"--through={config.getoption('through')}"] if config.getoption("through") else []),
         *(["--destructive"] if config.getoption("destructive") else []),
         *(["--sweep=full"] if config.getoption("sweep") == "full" else []),
     ]

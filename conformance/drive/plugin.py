@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--agent", action="append", default=[], metavar="CONNECTABLE", help=f"judge it: {connectable.FORMS}"
     )
     group.addoption("--contract", default="", help=f"judge by it: {', '.join(CONTRACTS)}")
+    group.addoption("--through", default="", metavar="BRIDGE", help="judge the agents behind this bridge as well")
     group.addoption("--transport", action="append", default=[], help=f"only these: {', '.join(TRANSPORTS)}")
     group.addoption("--clause", action="append", default=[], help="only this clause's cases")
     group.addoption("--case", action="append", default=[], dest="case_ids", metavar="ID", help="only this case")

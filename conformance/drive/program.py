@@ -23,8 +23,7 @@ from typing import Any
 from guestwire.drive import template
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import StartSpec
-from guestwire.drive.row import ENVIRONMENT
-from guestwire.drive.server import describe_exit
+from guestwire.drive.server import ENVIRONMENT, describe_exit
 from guestwire.judge.outcome import CouldNotRun, Crash, bounded, short
 
 SETTLE_TIMEOUT = 4.0  # seconds to give back what a case used

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import bracket, footprint, server
+from guestwire.drive import bracket, footprint, server, through
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.conversation import Conversation
 from guestwire.drive.footprint import Footprint
@@ -16,13 +16,6 @@ from guestwire.drive.server import Agent
 from guestwire.drive.transcript import Transcript
 from guestwire.judge.outcome import Crash, Violation
 
-ENVIRONMENT: dict[str, str | bytes] = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/",
-    "LC_ALL": "C",
-    "ASAN_OPTIONS": "abort_on_error=1",  # a finding reads as CRASH
-    "UBSAN_OPTIONS": "print_stacktrace=1",
-}
 WARM_UP = ({"op": "run", "cmd": "true"}, {"op": "get_file", "path": "/etc/passwd"})
 SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
 
@@ -45,7 +38,7 @@ class Row:
 
     def spec(self, *options: str, **conditions: Any) -> StartSpec:
         """How this row's agent is started: with a plain environment, so that the harness's own shows in no verdict."""
-        conditions["env"] = ENVIRONMENT | self.connectable.environment | (conditions.get("env") or {})
+        conditions["env"] = server.ENVIRONMENT | self.connectable.environment | (conditions.get("env") or {})
         return StartSpec(argv=(*self.connectable.argv, *options), **conditions)
 
     @property
@@ -57,17 +50,26 @@ class Row:
         """The shared agent, started and warmed up if it is not there. The warm-up goes into the transcript."""
         if self._agent is None:
             home = self._home()
-            self._agent = server.start(self.witness, self.connectable, self.transport, self.spec(env=home), self.folder)
+            self._agent = through.start(
+                self.witness, self.connectable, self.transport, self.spec(env=home), self.folder
+            )
             self._pid = self._agent.pid  # none on fd-conn, where each conversation has its own, which has ended by then
             self._instance = ""
             if self._pid is not None:
                 self._warm_up(self._agent, transcript)
-            elif self._answers_pings and self.transport != "fd-conn":
+            elif self._answers_pings and not self._one_shots:
                 self._instance = bracket.pulse(self._agent, "before the case", transcript)
             if self._pid is not None or home:
                 self._watched += self._agent.folders
                 self._baseline = self.witness.footprint(self._pid, self._watched)
+            if isinstance(self._agent, through.Via):
+                self._agent.note()
         return self._agent
+
+    @property
+    def _one_shots(self) -> bool:
+        """Whether each conversation has a process of its own, which ends with it."""
+        return self.transport in ("fd-conn", "via-hybrid")
 
     @property
     def _answers_pings(self) -> bool:
@@ -78,7 +80,7 @@ class Row:
         the warm-up). On fd-conn, where every conversation has its own process, another one serves it, once for each clause."""
         if self._agent is None or not self._answers_pings:
             return
-        if self.transport == "fd-conn":
+        if self._one_shots:
             if clause not in self._bracketed:
                 self._bracketed.add(clause)
                 bracket.pulse(self._agent, "after the case", transcript)
@@ -92,14 +94,15 @@ class Row:
     def bracket_private(self, agent: Agent, transcript: Transcript) -> None:
         """After a case in which an agent of its own refused something: that one is there and serves a ping. On fd-conn each of
         its processes has ended as it should."""
-        if isinstance(agent, server.Server) and self._answers_pings:
+        behind = agent.inner if isinstance(agent, through.Via) else agent
+        if isinstance(behind, server.Server) and self._answers_pings:
             try:
                 bracket.pulse(agent, "after the case", transcript)
             except (Violation, OSError):
-                self.witness.wait(agent.pid, 0.5)  # the connection ends before the process does
+                self.witness.wait(behind.pid, 0.5)  # the connection ends before the process does
                 agent.check_alive()
                 raise
-        if isinstance(agent, (server.Server, server.OneShots)):
+        if isinstance(behind, (server.Server, server.OneShots)):
             agent.check_alive()
 
     def _home(self) -> dict[str, str | bytes]:
@@ -138,6 +141,9 @@ class Row:
             if now is None:
                 return {}  # check_alive() tells
             told = footprint.differences(self._baseline, now, self._judges_memory)
+            held = self._agent.held() if isinstance(self._agent, through.Via) else ""
+            if held:
+                told["SRV-SURVIVE/leaks"] = "; ".join(filter(None, (held, told.get("SRV-SURVIVE/leaks", ""))))
             if not told or time.monotonic() > end:
                 return told
             time.sleep(pause)

@@ -32,9 +32,11 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
     """Agents times transports, as asked for. Raises UsageError."""
     if ROWS not in config.stash:
         wanted = [name for text in config.getoption("transport") for name in text.split(",") if name]
-        agents = connectable.parse_all(config.getoption("agent"), config.getoption("contract"))
+        agents = connectable.parse_all(
+            config.getoption("agent"), config.getoption("contract"), config.getoption("through")
+        )
         for name in wanted if agents else ():
-            if name not in (known := connectable.transports(agents[0].contract)):
+            if name not in (known := connectable.transports(agents[0])):
                 raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(known)}")
         rows = []
         for agent in agents:

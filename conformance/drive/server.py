@@ -23,6 +23,13 @@ from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.drive.process import StartSpec
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, expect
 
+ENVIRONMENT: dict[str, str | bytes] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/",
+    "LC_ALL": "C",
+    "ASAN_OPTIONS": "abort_on_error=1",  # a finding reads as CRASH
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 START_TIMEOUT = 10.0  # seconds from exec to the first accepted connection
 EXIT_TIMEOUT = 8.0  # seconds from the end of an fd-conn conversation to exit; lingering is 5 of them
 
@@ -35,6 +42,10 @@ class Agent(ABC):
 
     def pids(self) -> list[int]:
         """Every process of it that is known."""
+        return [] if self.pid is None else [self.pid]
+
+    def readers(self) -> list[int]:
+        """The processes that the newest conversation goes through."""
         return [] if self.pid is None else [self.pid]
 
     @abstractmethod
@@ -135,15 +146,19 @@ class OneShots(Agent):
     def connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
-            number = theirs.fileno()
-            argv = with_listen(self._spec.argv, f"fd:{number}")
             try:
-                self.pid = self._witness.start(replace(self._spec, argv=argv, pass_fds=(*self._spec.pass_fds, number)))
+                self.serve(theirs)
             except BaseException:
                 ours.close()
                 raise
-        self._pids.append(self.pid)
         return ours
+
+    def serve(self, connected: socket.socket) -> None:
+        """Start a process that converses on this socket, which stays the caller's too."""
+        number = connected.fileno()
+        argv = with_listen(self._spec.argv, f"fd:{number}")
+        self.pid = self._witness.start(replace(self._spec, argv=argv, pass_fds=(*self._spec.pass_fds, number)))
+        self._pids.append(self.pid)
 
     def check_alive(self) -> None:
         """Here alive means: every conversation's process exits 0 in time."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from guestwire.drive import bracket, canary, server
+from guestwire.drive import bracket, canary, through
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.conversation import Conversation
 from guestwire.drive.namespace import NamespacedWitness
@@ -20,6 +20,7 @@ from guestwire.drive.process import become_subreaper
 from guestwire.drive.program import Program
 from guestwire.drive.row import Row
 from guestwire.drive.server import Agent, Remote, Server
+from guestwire.drive.through import Via
 from guestwire.drive.witness import NoWitness, Witness, shares_world
 from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded, Violation
@@ -74,10 +75,10 @@ class Session:
         here = "unix" if transport == "unix-ns" else transport
         try:
             row = self.row(connectable, here)
-            agent = server.start(row.witness, connectable, here, row.spec(), self.folder)
+            agent = through.start(row.witness, connectable, here, row.spec(), self.folder)
             try:
                 _greet(agent)
-                if isinstance(agent, Server):
+                if isinstance(agent, Server) or (isinstance(agent, Via) and agent.serves):
                     row.witness.wait(agent.pid, 0.05)
                     agent.check_alive()
                 _try_out(agent, connectable, here)

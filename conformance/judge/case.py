@@ -25,6 +25,7 @@ NEEDS = (
     "witness",  # the agent's files and processes can be seen
     "destructive",  # fills, floods or signals the agent
     "half-close",  # the transport can shut down one direction: structurally absent on hybrid, where it reads as a hang-up
+    "full-close",  # the transport tells a full close from a half-close while the agent has nothing to say: not so over TCP
     "running",  # an agent that runs already: absent where the harness starts it
     "other-times",  # its descriptor declares times that are not the contract's; the case's deadline follows them
     "root",  # mounts, devices or other users
@@ -32,6 +33,10 @@ NEEDS = (
 ABSENT = {  # transport: the needs that it structurally cannot serve, so that cases with one of them do not exist there
     "fd-conn": frozenset({"server"}),
     "hybrid": frozenset({"half-close"}),
+    "via-hybrid": frozenset(
+        {"server", "half-close"}
+    ),  # an agent for each connection; the bridge passes no half-close on there
+    "via-tcp": frozenset({"full-close"}),  # a FIN says no more than that its sender has nothing to say
 }
 
 

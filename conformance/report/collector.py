@@ -191,7 +191,8 @@ class Collector:
         assert self.verdict is not None
         with github.no_commands(target) if github.here() else contextlib.nullcontext():
             texts = {agent.label: agent.text for agent, _ in self._rows}
-            terminal.show(self.verdict, texts, target, self._config.getoption("report_dir") or "")
+            option = self._config.getoption
+            terminal.show(self.verdict, texts, target, option("report_dir") or "", option("through"))
         for line in github.commands(self.verdict) if github.here() else ():
             target.print(line)
 

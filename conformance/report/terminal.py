@@ -77,8 +77,7 @@ def _not_applicable(verdict: RunVerdict) -> Iterator[Line]:
         yield f"NOT-APPLICABLE {counted.total()} cases [{agent}], {reason}: {parts}", ODD
 
 
-def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str) -> Iterator[Line]:
-    options = "" if verdict.contract is AGENT else f" --contract {verdict.contract.name}"
+def _failures(verdict: RunVerdict, texts: dict[str, str], report_dir: str, options: str) -> Iterator[Line]:
     shown = 0
     for case in verdict.failures:
         shown += 1
@@ -150,14 +149,17 @@ def _verdict(verdict: RunVerdict) -> Line:
     }[verdict.exit]
 
 
-def show(verdict: RunVerdict, texts: dict[str, str], console: Console, report_dir: str = "") -> None:
-    """The report but for its last line. `texts` maps an agent's label to its connectable; evidence stands below `report_dir`."""
+def show(verdict: RunVerdict, texts: dict[str, str], console: Console, report_dir: str = "", through: str = "") -> None:
+    """The report but for its last line. `texts` maps an agent's label to its connectable; evidence stands below `report_dir`;
+    `through` is the run's bridge."""
+    options = "" if verdict.contract is AGENT else f" --contract {verdict.contract.name}"
+    options += f" --through {shlex.quote(through)}" if through else ""
 
     def told(lines: Iterable[Line]) -> None:
         for text, style in lines:
             console.print(Text(safe.cut(safe.line(text, indented=True), 8 * LONGEST), style=style))
 
-    failures = list(_failures(verdict, texts, report_dir))
+    failures = list(_failures(verdict, texts, report_dir, options))
     told([*failures, ("", "")] if failures else [])
     with console.capture() as captured:
         console.print(_matrix(verdict, console.width < NARROW), soft_wrap=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from guestwire.drive.host import Host, exit_code
-from guestwire.drive.row import ENVIRONMENT
+from guestwire.drive.server import ENVIRONMENT
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect_equal
 from guestwire.suite.run_support import raw_run
