@@ -71,6 +71,12 @@ class Host:
         return self.row.spec().env or {}
 
     @property
+    def in_transit(self) -> int:
+        """Bytes of one direction that bridges between agent and host may hold, with the sockets that they add, generously."""
+        agent = self.agent
+        return agent.in_transit if isinstance(agent, through.Via) else 0
+
+    @property
     def pid(self) -> int:
         """The agent's pid in the witness's world."""
         assert self.agent.pid is not None

@@ -29,6 +29,8 @@ from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded
 PORT = 1024  # that the hybrid listener is asked for
 LONGEST = 64  # bytes of the line that asks for it
 PORTS = (10_000, 32_000)  # below those that the kernel gives to whoever connects
+HELD = (1 << 20) + (512 << 10)  # bytes that a bridge may hold for a direction (BRIDGE-PRESSURE), and a Unix socket
+TCP_HELD = 12 << 20  # what the two ends of a TCP connection may
 TRIES = 5  # ports, where another one took the first
 
 
@@ -113,6 +115,11 @@ class Via(Agent):
 
     def pids(self) -> list[int]:
         return [*self.inner.pids(), *(bridge.pid for bridge in self.bridges)]
+
+    @property
+    def in_transit(self) -> int:
+        """Bytes of one direction that the bridges and their sockets may hold."""
+        return len(self.bridges) * HELD + (len(self.bridges) - 1) * TCP_HELD
 
     def readers(self) -> list[int]:
         return [*(bridge.pid for bridge in self.bridges), *self.inner.readers()]

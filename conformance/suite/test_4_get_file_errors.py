@@ -279,7 +279,7 @@ def test_silent_file_is_given_up(host: Host, how: str) -> None:
     agent.ping()
 
 
-@case("GET-WAIT/hangup", needs="witness root")
+@case("GET-WAIT/hangup", needs="witness root full-close")
 def test_silent_file_ends_with_the_host(host: Host) -> None:
     """Under the default of 60 s: when the host hangs up, descriptor and worker are given back at once."""
     conversation = waiting(host)
@@ -297,7 +297,7 @@ def test_silent_file_ends_with_the_host(host: Host) -> None:
     wait_for(given_back, 2.0, "descriptors given back once the host is gone")
 
 
-@case("GET-WAIT/hangup", variant="slot", needs="start server root")
+@case("GET-WAIT/hangup", variant="slot", needs="start server root full-close")
 def test_silent_file_frees_its_slot(host: Host) -> None:
     """The only work slot waits for the log; others are served as soon as its host is gone."""
     agent = host.start("--max-requests", "1")

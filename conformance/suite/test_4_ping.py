@@ -47,7 +47,7 @@ def send_work(host: Host, conversation: Conversation, work: str, index: int) -> 
         conversation.send_json({"op": "put_file", "path": f"{host.scratch}/{index}", "size": 1})
 
 
-@case("PING-ALWAYS", needs="server witness destructive")
+@case("PING-ALWAYS", needs="server witness destructive full-close")
 @pytest.mark.parametrize("work", ["run", "put"])
 def test_ping_while_every_slot_is_busy(host: Host, work: str) -> None:
     """64 silent commands, or uploads nobody goes on with, and one more of them waiting its turn."""

@@ -190,7 +190,7 @@ def test_descriptors_of_an_agent_without_standard_ones(host: Host) -> None:
     expect_equal(answer.stderr, b"err\n", "stderr")
 
 
-@case("RUN-CHILD/descriptors", variant="crowd", needs="server witness destructive", deadline=30)
+@case("RUN-CHILD/descriptors", variant="crowd", needs="server witness destructive full-close", deadline=30)
 def test_descriptors_in_a_crowd(host: Host) -> None:
     """Uploads, downloads and runs under way, and many shells started at the same moment: nothing leaks into any of them."""
     host.witness.write(f"{host.scratch}/large", bytes(1 << 20))

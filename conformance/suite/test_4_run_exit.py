@@ -135,7 +135,7 @@ def test_output_that_the_host_reads_late(host: Host) -> None:
 def test_output_that_stood_in_every_buffer_when_its_writer_died(host: Host) -> None:
     """The host reads nothing until the command is dead: a pipe that is full by then comes whole."""
     counter, pid = f"{host.scratch}/counter", f"{host.scratch}/pid"
-    conversation = begin(host, f"echo $$ >'{pid}'; {counted_lines(800, counter)}")
+    conversation = begin(host, f"echo $$ >'{pid}'; {counted_lines(800 + host.in_transit // LINE, counter)}")
     blocked(host, counter, quiet=0.5)
     shell = pid_in(host, pid)
     host.witness.signal(shell, 9)
@@ -254,7 +254,7 @@ def test_reaped_after_a_timeout(host: Host, rest: str) -> None:
     expect_reaped(host, shell)
 
 
-@case("RUN-REAP/after-hangup", needs="witness")
+@case("RUN-REAP/after-hangup", needs="witness full-close")
 @pytest.mark.parametrize("rest", ["exec sleep 60", "sleep 60 & exit 3"], ids=["alive", "exited"])
 def test_reaped_after_a_hangup(host: Host, rest: str) -> None:
     conversation = begin(host, f"echo $$; {rest}")
@@ -263,7 +263,7 @@ def test_reaped_after_a_hangup(host: Host, rest: str) -> None:
     expect_reaped(host, shell)
 
 
-@case("RUN-REAP/last", needs="witness")
+@case("RUN-REAP/last", needs="witness full-close")
 def test_the_shell_is_reaped_last(host: Host) -> None:
     """`so that no reused group id is ever signalled`: while its group may have to be killed, an exited shell stays a zombie."""
     conversation = begin(host, "echo $$; sleep 60 & echo $!; exit 3")

@@ -39,7 +39,7 @@ NOISY = {
 }
 
 
-@case("RUN-HANGUP/silent", needs="witness")
+@case("RUN-HANGUP/silent", needs="witness full-close")
 @pytest.mark.parametrize("command", SILENT.values(), ids=SILENT.keys())
 def test_silent(host: Host, command: str) -> None:
     """`the group gets SIGKILL within 1 s, also when the command is silent`."""
@@ -49,7 +49,7 @@ def test_silent(host: Host, command: str) -> None:
     expect_dead(host, pids, time.monotonic(), KILL_TIME)
 
 
-@case("RUN-HANGUP/silent", variant="bytes-unread", needs="witness")
+@case("RUN-HANGUP/silent", variant="bytes-unread", needs="witness full-close")
 def test_silent_with_later_bytes(host: Host) -> None:
     """What the host sent after the request is in the agent's way, unread (CONV-ONE)."""
     conversation = begin(host, "echo $$; exec sleep 60")
@@ -61,7 +61,7 @@ def test_silent_with_later_bytes(host: Host) -> None:
     expect_dead(host, pids, time.monotonic(), KILL_TIME)
 
 
-@case("RUN-HANGUP/silent", variant="with-a-timeout", needs="witness")
+@case("RUN-HANGUP/silent", variant="with-a-timeout", needs="witness full-close")
 def test_silent_with_a_far_deadline(host: Host) -> None:
     """Waiting for the deadline is waiting for the host, too."""
     conversation = begin(host, "echo $$; exec sleep 60", timeout=30)
@@ -80,7 +80,7 @@ def test_noisy(host: Host, command: str) -> None:
     expect_dead(host, pids, time.monotonic(), KILL_TIME)
 
 
-@case("RUN-HANGUP/group", needs="witness")
+@case("RUN-HANGUP/group", needs="witness full-close")
 @pytest.mark.parametrize("before", ["", "trap '' HUP INT QUIT TERM; "], ids=["plain", "deaf"])
 def test_the_whole_group(host: Host, before: str) -> None:
     conversation = begin(host, before + FAMILY)
@@ -111,7 +111,7 @@ def test_with_every_buffer_full(host: Host) -> None:
     expect_dead(host, [pid], time.monotonic(), KILL_TIME)
 
 
-@case("RUN-HANGUP/after-halfclose", needs="witness half-close")
+@case("RUN-HANGUP/after-halfclose", needs="witness half-close full-close")
 @pytest.mark.parametrize(
     "command", [SILENT["sleeping"], SILENT["held"], NOISY["trickle"]], ids=["silent", "held", "noisy"]
 )

@@ -96,12 +96,12 @@ def test_one_stream_only(host: Host, stream: str) -> None:
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_host_that_does_not_read_stops_the_command(host: Host, stream: str) -> None:
     """The command stops, however long (CONV-STALL's clock stands still while it lives), and goes on when the host reads."""
-    counter, lines = f"{host.scratch}/counter", 800
+    counter, lines = f"{host.scratch}/counter", 800 + host.in_transit // LINE
     agent = host.start("--io-timeout", "0.2")
     redirection = "" if stream == "stdout" else "exec >&2; "
     conversation = begin(agent, f"{redirection}{counted_lines(lines, counter)}; exit 5")
     written = blocked(host, counter)
-    limit = (RUN_MEMORY + SOCKET_ROOM + CHUNK) // LINE
+    limit = (RUN_MEMORY + SOCKET_ROOM + CHUNK + host.in_transit) // LINE
     expect(written <= limit, f"at most {limit} of {lines} lines written", written)
     expect_equal(exit_code(agent.run("exit 4")), 4, "exit code of another run meanwhile")
     expect_equal(counted(host, counter), written, "lines written, a while later")
@@ -114,7 +114,7 @@ def test_a_host_that_does_not_read_stops_the_command(host: Host, stream: str) ->
 @case("RUN-BACKPRESSURE/stops", variant="slow-host", needs="witness destructive")
 def test_a_slow_host_slows_the_command(host: Host) -> None:
     """Read a little and stop again: the command writes about as much more, and stops again."""
-    counter, lines = f"{host.scratch}/counter", 800
+    counter, lines = f"{host.scratch}/counter", 800 + host.in_transit // LINE
     conversation = begin(host, counted_lines(lines, counter))
     first = blocked(host, counter)
     got = b""
@@ -124,7 +124,7 @@ def test_a_slow_host_slows_the_command(host: Host) -> None:
         got += payload
     second = blocked(host, counter)
     ahead = second * LINE - len(got)
-    limit = RUN_MEMORY + SOCKET_ROOM + CHUNK
+    limit = RUN_MEMORY + SOCKET_ROOM + CHUNK + host.in_transit
     expect(
         first < second < lines and ahead <= limit,
         f"at most {limit} bytes ahead of the host",

@@ -43,7 +43,7 @@ def release(held: list[Conversation]) -> None:
 # ---- slots
 
 
-@case("SRV-SLOTS/parallel", "SRV-SLOTS/queued", needs="server", deadline=40)
+@case("SRV-SLOTS/parallel", "SRV-SLOTS/queued", needs="server full-close", deadline=40)
 def test_64_at_once_and_one_more_waits(host: Host) -> None:
     held = hold(host, SLOTS)
     waiting = host.connect()
@@ -54,7 +54,7 @@ def test_64_at_once_and_one_more_waits(host: Host) -> None:
     release(held)
 
 
-@case("SRV-SLOTS/queued", variant="order", needs="server start witness")
+@case("SRV-SLOTS/queued", variant="order", needs="server start witness full-close")
 def test_queued_in_order(host: Host) -> None:
     agent = host.start("--max-requests", "1")
     held = hold(agent, 1)
@@ -71,7 +71,7 @@ def test_queued_in_order(host: Host) -> None:
     expect_equal(host.witness.read(f"{host.scratch}/order").split(), [b"%d" % i for i in range(8)], "order of service")
 
 
-@case("SRV-SLOTS/queued", variant="none-refused", needs="server", deadline=40)
+@case("SRV-SLOTS/queued", variant="none-refused", needs="server full-close", deadline=40)
 def test_none_of_200_is_refused(host: Host) -> None:
     held = hold(host, SLOTS)
     conversations = [host.connect() for _ in range(200)]
@@ -82,7 +82,7 @@ def test_none_of_200_is_refused(host: Host) -> None:
         expect_equal(exit_code(conversation.answer()), index, "exit code")
 
 
-@case("SRV-SLOTS/queued", variant="every-operation", needs="server start witness")
+@case("SRV-SLOTS/queued", variant="every-operation", needs="server start witness full-close")
 def test_put_and_get_wait_too(host: Host) -> None:
     agent = host.start("--max-requests", "1")
     held = hold(agent, 1)
@@ -99,7 +99,7 @@ def test_put_and_get_wait_too(host: Host) -> None:
     expect_equal(get.answer().data, b"abc", "content by the queued download")
 
 
-@case("SRV-SLOTS/gone", needs="server start witness half-close")
+@case("SRV-SLOTS/gone", needs="server start witness half-close full-close")
 @pytest.mark.parametrize("half_closed_first", [False, True], ids=["closed", "half-closed-first"])
 def test_queued_request_of_a_host_that_left(host: Host, half_closed_first: bool) -> None:
     """An upload of nothing, too: it would be stored before anybody looks for the host."""
@@ -121,7 +121,7 @@ def test_queued_request_of_a_host_that_left(host: Host, half_closed_first: bool)
     expect_equal(host.witness.names(host.scratch), ["stayed"], "traces of commands")
 
 
-@case("SRV-SLOTS/option", needs="server start")
+@case("SRV-SLOTS/option", needs="server start full-close")
 def test_max_requests(host: Host) -> None:
     agent = host.start("--max-requests", "2")
     held = hold(agent, 2)

@@ -54,7 +54,7 @@ def test_nuisances(host: Host, manner: str) -> None:
     expect_equal(host.ping().get("instance"), before, "instance afterwards")
 
 
-@case("SRV-SURVIVE/leaks", needs="server witness")
+@case("SRV-SURVIVE/leaks", needs="server witness full-close")
 def test_mixed_requests_leave_nothing(host: Host) -> None:
     """What is left is judged after every case; this one gives it every kind of end to look at."""
     for round_ in range(5):
