@@ -12,6 +12,7 @@ from guestwire.drive.host import Host, exit_code, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect, expect_equal
 from guestwire.suite.run_support import (
+    LINE,
     PROMPT,
     SLACK,
     begin,

@@ -114,11 +114,11 @@ def test_a_host_that_does_not_read_stops_the_command(host: Host, stream: str) ->
 @case("RUN-BACKPRESSURE/stops", variant="slow-host", needs="witness destructive")
 def test_a_slow_host_slows_the_command(host: Host) -> None:
     """Read a little and stop again: the command writes about as much more, and stops again."""
-    counter, lines = f"{host.scratch}/counter", 800 + host.in_transit // LINE
+    counter, lines = f"{host.scratch}/counter", 800 + 2 * host.in_transit // LINE
     conversation = begin(host, counted_lines(lines, counter))
     first = blocked(host, counter)
     got = b""
-    while len(got) < 256 << 10:
+    while len(got) < (256 << 10) + host.in_transit // 2:
         kind, payload = conversation.recv_frame(5)
         expect_equal(kind, protocol.FRAME_STDOUT, "frame type")
         got += payload

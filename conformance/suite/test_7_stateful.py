@@ -20,8 +20,11 @@ FOLDER = Path(__file__).resolve().parent.parent / "cases/stateful"
 
 def _case(path: Path) -> Callable[..., None]:
     recording = steps.load(path)
+    needs = "server start witness half-close"
+    if any(step.do == "close" for step in recording.steps):
+        needs += " full-close"
 
-    @case(*recording.checks, variant=path.stem, needs="server start witness half-close", deadline=30)
+    @case(*recording.checks, variant=path.stem, needs=needs, deadline=30)
     def test(host: Host) -> None:
         agent = host.start(*steps.options(recording.seconds))
         try:
