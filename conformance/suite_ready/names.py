@@ -33,7 +33,7 @@ class World:
         self._folder = Path(gate.path("etc"))
         self._folder.mkdir()
         self._answers = answers
-        self._questions = 0
+        self.questions = 0
         self._server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         address = f"127.{random.randint(64, 127)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
         try:
@@ -66,16 +66,16 @@ class World:
     def asked(self, count: int, within: float = 10.0) -> None:
         """Wait until the name server has been asked so often. Raises DeadlineExceeded."""
         until = time.monotonic() + within
-        while self._questions < count:
+        while self.questions < count:
             if time.monotonic() > until:
-                raise DeadlineExceeded(f"{count} questions to the name server", f"{self._questions} came")
+                raise DeadlineExceeded(f"{count} questions to the name server", f"{self.questions} came")
             time.sleep(0.002)
 
     def _serve(self) -> None:
         while True:
             try:
                 question, sender = self._server.recvfrom(4096)
-                self._questions += 1
+                self.questions += 1
                 if self._answers:
                     counts = question[4:6] + bytes(6)
                     body = question[12 : question.index(b"\0", 12) + 5]
