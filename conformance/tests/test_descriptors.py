@@ -62,7 +62,7 @@ def tiny(name: str = "tiny", more: str = "") -> str:
         (f'{GOOD}transports = ["tcp"]', "unknown 'tcp'; accepted: unix, fd-listen, fd-conn, unix-ns"),
         (f"{GOOD}transports = []", "transports: [] is not a list that is not empty"),
         (f'{GOOD}transports = ["unix", "unix"]', "named twice"),
-        (f"{GOOD}timeout = 3", "unknown key 'timeout'; accepted: name, command, connect, transports,"),
+        (f"{GOOD}timeout = 3", "unknown key 'timeout'; accepted: name, contract, command, connect, transports,"),
         (f"{GOOD}lacks = 3", "lacks: 3 is not a table"),
         (f'{GOOD}[lacks]\noperations = ["ping"]', "accepted: run, put_file, get_file"),
         (f'{GOOD}[lacks]\nclauses = ["RUN-EXIST"]', "unknown 'RUN-EXIST'; no clause of an agent"),
@@ -123,9 +123,14 @@ def test_everything_in_a_descriptor(tmp_path: Path) -> None:
     assert found.missing == f"no such program: {tmp_path}/agent (make)"
 
 
+BUILT_IN = [path.stem for path in sorted(registry.BUILT_IN.glob("*.toml"))]
+
+
 def test_built_in_descriptors() -> None:
+    """Each is in a file of its name, and lacks nothing."""
     found = [descriptor.read(path) for path in sorted(registry.BUILT_IN.glob("*.toml"))]
-    assert [agent.name for agent in found] == ["oracle", "smolvm-guest-agent"]
+    assert [agent.name for agent in found] == BUILT_IN
+    assert {"oracle", "smolvm-guest-agent"} <= set(BUILT_IN)
     assert not any(agent.lacks for agent in found)
 
 
@@ -156,7 +161,7 @@ def test_list(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "far/agent.toml").write_text('name = "far"\nconnect = "tcp:[::1]:7000"\n')
     assert cli.main(["list"]) == Exit.GREEN
     told = capsys.readouterr()
-    assert [line.split()[0] for line in told.out.splitlines()] == ["oracle", "smolvm-guest-agent", "far", "tiny"]
+    assert [line.split()[0] for line in told.out.splitlines()] == [*BUILT_IN, "far", "tiny"]
     assert "tcp:[::1]:7000" in told.out
     assert "lacks 1 checks" in told.out
     (data / "far/agent.toml").write_text('name = "far"\ncommand = "/a\\u001b[2J {listen}"\n')
@@ -165,7 +170,7 @@ def test_list(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "bad.toml").write_text("nam = 3\n")
     assert cli.main(["list"]) == Exit.USAGE
     told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 4
+    assert len(told.out.splitlines()) == len(BUILT_IN) + 2
     assert f"{data}/bad.toml: unknown key 'nam'" in told.err
 
 
