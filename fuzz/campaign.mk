@@ -1,7 +1,10 @@
 # What fuzz targets are run by: replays under three compilers' ideas, campaigns, coverage.
 CAMPAIGN := env PYTHONPATH=fuzz .venv/bin/python -m campaign
 FUZZ_CHOSEN := $(or $(TARGETS),$(FUZZ_TARGETS))
-FUZZ_RUN = run --seconds '$(FUZZ_SECONDS)' $(if $(JOBS),--jobs '$(JOBS)') $(if $(FRESH),--fresh) $(TARGETS)
+# $(call shell-word,TEXT): one word of the shell's, whatever is in it
+shell-word = '$(subst ','\'',$(1))'
+FUZZ_RUN = run --seconds=$(call shell-word,$(FUZZ_SECONDS)) $(if $(JOBS),--jobs=$(call shell-word,$(JOBS))) $(if $(FRESH),--fresh) \
+	$(foreach target,$(TARGETS),$(call shell-word,$(target)))
 FUZZ_SMOKE_SECONDS ?= 5
 
 # $(call replay,FOLDER,VARIANT,COMPILER AND FLAGS): build/fuzz/FOLDER/TARGET, linked to replay.c from that variant's objects

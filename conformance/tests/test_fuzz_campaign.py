@@ -171,3 +171,13 @@ def test_wrong_command_lines(tmp_path: Path, words: tuple[str, ...], says: str) 
     status, told, wrong = campaign(targets(tmp_path, "fuzz_one"), *words)
     assert (status, told, len(wrong)) == (2, [], 1)
     assert says in wrong[0]
+
+
+@pytest.mark.parametrize("text", ["a'b", "fuzz_frame;echo", "$HOME", "`echo`"])
+def test_what_make_hands_on_is_never_run(text: str) -> None:
+    """Of FUZZ_SECONDS, JOBS and TARGETS each word is one of the campaign's."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    knobs = [f"{name}={text.replace('$', '$$')}" for name in ("FUZZ_SECONDS", "JOBS", "TARGETS")]
+    words = ["make", "-s", "--eval", "shown: ; @printf '%s\\n' $(FUZZ_RUN)", "shown", *knobs]
+    told = subprocess.run(words, cwd=ROOT, env=environment, text=True, capture_output=True, check=True, timeout=100)
+    assert told.stdout.splitlines() == ["run", f"--seconds={text}", f"--jobs={text}", text]
