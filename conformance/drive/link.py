@@ -16,7 +16,7 @@ from guestwire.judge.outcome import DeadlineExceeded, Violation, expect, short
 
 PATIENCE = 6.0  # seconds for what a quiet machine does in a tenth of one
 SECOND = 3.0  # seconds for what the contract wants within one
-STALLED = 0.4  # seconds in which nothing is taken: then nothing will be
+STALLED = 0.25  # seconds in which nothing is taken: then nothing will be
 
 Result = TypeVar("Result")
 

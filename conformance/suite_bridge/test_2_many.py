@@ -12,6 +12,7 @@ from guestwire.drive.link import Link, Meanwhile
 from guestwire.judge.case import case
 from guestwire.judge.outcome import CouldNotRun, about, expect, expect_equal
 
+TWO = ("unix-unix", "unix-tcp")  # hops; the others differ in nothing that is judged
 MANY = 1000
 FEW = 64  # descriptors
 CROWD = 60  # clients, each of whose pairs needs two
@@ -169,7 +170,7 @@ def _reached(bridge: BridgeBench) -> Link | None:
     return None
 
 
-@case("BRIDGE-SHORTAGE/pause", "BRIDGE-SHORTAGE/kept", "BRIDGE-SURVIVE/survives")
+@case("BRIDGE-SHORTAGE/pause", "BRIDGE-SHORTAGE/kept", "BRIDGE-SURVIVE/survives", transports=TWO)
 def test_out_of_descriptors(bridge: BridgeBench) -> None:
     """The pairs that are up work, the processor rests."""
     running, clients, guests = _crowd(bridge)
@@ -181,7 +182,7 @@ def test_out_of_descriptors(bridge: BridgeBench) -> None:
         clients[number].gets(b"back")
 
 
-@case("BRIDGE-SHORTAGE/resume")
+@case("BRIDGE-SHORTAGE/resume", transports=TWO)
 def test_descriptors_are_free_again(bridge: BridgeBench) -> None:
     """As pairs end the others are served, every one."""
     _, clients, guests = _crowd(bridge)

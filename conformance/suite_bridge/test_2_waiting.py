@@ -37,7 +37,7 @@ def test_dialled_often(bridge: BridgeBench) -> None:
     expect(count == 10, "ten dials within 4 s", f"{count}")
 
 
-@case("BRIDGE-WAIT/timeout")
+@case("BRIDGE-WAIT/timeout", transports=("unix-unix", "tcp-unix"))
 def test_connect_timeout(bridge: BridgeBench) -> None:
     """Each client has a time of its own, and the bridge goes on."""
     running = bridge.start("--connect-timeout", "1")
@@ -60,7 +60,7 @@ def test_default_connect_timeout(bridge: BridgeBench) -> None:
     """30 s; a good part of it is waited out."""
     running = bridge.start()
     client = running.client()
-    client.stays_open(7)
+    client.stays_open(5)
     running.works_for([client])
 
 

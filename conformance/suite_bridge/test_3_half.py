@@ -78,7 +78,7 @@ def test_half_close_after_the_last_byte(bridge: BridgeBench, side: str) -> None:
     first.gets(b"answer")
 
 
-@case("BRIDGE-HALF/long", long=True)
+@case("BRIDGE-HALF/long", transports=("unix-unix",), long=True)
 @pytest.mark.parametrize("side", ["client", "guest"])
 def test_other_direction_takes_its_time(bridge: BridgeBench, side: str) -> None:
     """Seconds of silence after the half-close, then bytes, and silence again."""
@@ -86,20 +86,20 @@ def test_other_direction_takes_its_time(bridge: BridgeBench, side: str) -> None:
     client, guest = bridge.start().pair()
     first, second = (client, guest) if side == "client" else (guest, client)
     first.half_close()
-    for word in (b"late", b"later"):
-        time.sleep(2.2)
+    for word, pause in ((b"late", 3), (b"later", 0.5)):
+        time.sleep(pause)
         second.send(word)
         first.gets(word)
 
 
-@case("BRIDGE-HALF/long", variant="stuck-rest", transports=("unix-unix", "unix-tcp"))
+@case("BRIDGE-HALF/long", variant="stuck-rest", transports=("unix-unix",))
 def test_bytes_before_a_half_close_wait_for_who_is_slow(bridge: BridgeBench) -> None:
     """The client has half-closed and is still there: what it sent is not given up, however long nobody reads."""
     bridge.guest.listen()
     client, guest = bridge.start().pair()
     taken = client.fill()
     client.half_close()
-    time.sleep(3)
+    time.sleep(2.5)
     guest.gets(pattern(taken), 15)
     guest.ends()
     guest.send(b"answer")
@@ -171,25 +171,24 @@ def test_ten_thousand_pairs(bridge: BridgeBench) -> None:
 
 
 def _memory(bridge: BridgeBench, pid: int) -> int:
-    stats = bridge.witness.stats(pid)
-    assert stats is not None
-    size: int = stats.pss
-    return size
+    """Bytes of its own. (What it shares with others would change as they come and go.)"""
+    lines = bridge.witness.proc(pid, "smaps_rollup").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(b"Anonymous:")).split()[1])
 
 
-@case("BRIDGE-IDLE/lives", long=True)
+@case("BRIDGE-IDLE/lives", transports=("unix-unix", "tcp-unix"), long=True)
 def test_silent_pair_lives(bridge: BridgeBench) -> None:
     bridge.guest.listen()
     client, guest = bridge.start("--connect-timeout", "1").pair()
-    client.stays_open(5)
+    client.stays_open(4)
     client.send(b"there")
     guest.gets(b"there")
     guest.send(b"back")
     client.gets(b"back")
 
 
-IDLE = 1.5  # seconds looked at
-RESTS = 0.15  # seconds of processor time in them that are no spinning; a spin takes them all
+IDLE = 0.8  # seconds looked at
+RESTS = 0.2  # seconds of processor time in them that are no spinning; a spin takes them all
 
 
 @case("BRIDGE-IDLE/cpu")
@@ -205,14 +204,24 @@ def test_silent_pairs_rest(bridge: BridgeBench) -> None:
 
 
 @case("BRIDGE-IDLE/half")
-@pytest.mark.parametrize("side", ["client", "guest", "client-stuck", "guest-stuck"])
+@pytest.mark.parametrize("side", ["client", "guest"])
 def test_half_closed_pair_rests(bridge: BridgeBench, side: str) -> None:
-    """Also while bytes from before the half-close wait for who does not read."""
+    _rests(bridge, side, stuck=False)
+
+
+@case("BRIDGE-IDLE/half", variant="stuck", transports=("unix-unix", "unix-tcp"))
+@pytest.mark.parametrize("side", ["client", "guest"])
+def test_half_closed_pair_rests_while_it_is_stuck(bridge: BridgeBench, side: str) -> None:
+    """Bytes from before the half-close wait for who does not read."""
+    _rests(bridge, side, stuck=True)
+
+
+def _rests(bridge: BridgeBench, side: str, stuck: bool) -> None:
     bridge.guest.listen()
     running = bridge.start()
     client, guest = running.pair()
-    first, second = (client, guest) if side.startswith("client") else (guest, client)
-    taken = first.fill() if side.endswith("stuck") else 0
+    first, second = (client, guest) if side == "client" else (guest, client)
+    taken = first.fill() if stuck else 0
     first.half_close()
     used = running.cpu_over(IDLE)
     expect(used < RESTS, f"less than {RESTS:g} s of processor time in {IDLE:g} s", f"{used:g} s")

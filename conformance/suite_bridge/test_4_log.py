@@ -17,7 +17,7 @@ UNIX = ("unix-unix",)
 SECRET = b"xyzzy-plugh"
 
 
-@case("BRIDGE-LOG/dial")
+@case("BRIDGE-LOG/dial", transports=("unix-unix", "unix-tcp"))
 def test_dial_given_up(bridge: BridgeBench) -> None:
     """One line for each client, not one for each attempt."""
     running = bridge.start("--connect-timeout", "0.7")
@@ -43,7 +43,7 @@ def test_pair_reset(bridge: BridgeBench) -> None:
     expect_equal(len(running.lines()), 1, "lines after a reset")
 
 
-@case("BRIDGE-LOG/orderly", twin="BRIDGE-LOG/dial")
+@case("BRIDGE-LOG/orderly")
 def test_nothing_said_of_order(bridge: BridgeBench) -> None:
     """Pairs that the client ends, that the guest ends, that end by half-closes; one that waited; and the stop."""
     running = bridge.start()
@@ -112,7 +112,7 @@ def test_nothing_of_a_first_line_is_said(bridge: BridgeBench) -> None:
     expect(SECRET.decode() not in said, "nothing that a client sent on stderr or in the status", said)
 
 
-@case("BRIDGE-LOG/stalled")
+@case("BRIDGE-LOG/stalled", transports=UNIX)
 @pytest.mark.parametrize("kind", ["closed", "full", "stuck"])
 def test_stderr_that_takes_nothing(bridge: BridgeBench, kind: str) -> None:
     """Forty lines would be said, and nobody takes one."""

@@ -76,7 +76,7 @@ def test_signals_at_the_start(bridge: BridgeBench, how: str, number: int) -> Non
     expect(not os.path.lexists(bridge.socket_path), "its socket removed", "it is there")
 
 
-@case("BRIDGE-START/closed")
+@case("BRIDGE-START/closed", transports=UNIX)
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=["0", "1", "2", "012"])
 def test_descriptors_closed_at_the_start(bridge: BridgeBench, closed: tuple[int, ...]) -> None:
     """No connection takes their numbers: what the bridge has to say would go there."""

@@ -115,7 +115,7 @@ def test_status_mode(bridge: BridgeBench, umask: int) -> None:
     expect_equal(modes, {oct(0o600)}, "modes of the status file")
 
 
-@case("BRIDGE-STATUS/error")
+@case("BRIDGE-STATUS/error", transports=UNIX)
 def test_status_last_error(bridge: BridgeBench) -> None:
     running = _start(bridge, "--connect-timeout", "0.3")
     began = int(time.time())
