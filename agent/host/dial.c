@@ -196,7 +196,16 @@ static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *na
     return fail_errno(dial, errno);
 }
 
-/* The next address of the name, and the ones behind it where that fails at once. */
+static size_t count_of(const struct addrinfo *found)
+{
+    size_t count = 0;
+
+    for (; found != NULL; found = found->ai_next)
+        count++;
+    return count;
+}
+
+/* The next address of the name, and the ones behind it, round to where the attempt began, where that fails at once. */
 static enum dial_verdict next_address(struct dial *dial, int64_t now)
 {
     const struct addrinfo *found;
@@ -213,11 +222,13 @@ static enum dial_verdict next_address(struct dial *dial, int64_t now)
     case RESOLVE_DONE:
         break;
     }
-    for (size_t i = 0; i < dial->index && found != NULL; i++)
-        found = found->ai_next;
-    for (; found != NULL && verdict == DIAL_FAILED; found = found->ai_next) {
-        dial->index++;
-        verdict = connect_to(dial, found->ai_addr, found->ai_addrlen, now);
+    for (const size_t count = count_of(found); dial->tried < count && verdict == DIAL_FAILED; dial->tried++) {
+        const struct addrinfo *address = found;
+
+        for (size_t i = dial->index % count; i > 0; i--)
+            address = address->ai_next;
+        dial->index = (dial->index + 1) % count;
+        verdict = connect_to(dial, address->ai_addr, address->ai_addrlen, now);
     }
     return verdict;
 }
@@ -251,7 +262,7 @@ enum dial_verdict dial_start(struct dial *dial, int64_t now)
     struct sockaddr_storage name;
     socklen_t size;
 
-    dial->index = dial->sent = dial->length = 0;
+    dial->tried = dial->sent = dial->length = 0;
     if (dial->dialer->resolver != NULL)
         return next_address(dial, now);
     size = target_name(&dial->dialer->target, &name);

@@ -54,7 +54,8 @@ struct dial {
     const char *reason; /* static or strerror()'s */
 
     enum { DIAL_NAME, DIAL_CONNECT, DIAL_ASK, DIAL_ANSWER } state; /* the rest is dial.c's */
-    size_t index;                                                  /* of the address that is tried, or comes next */
+    size_t index; /* of the address that comes next; the next attempt goes on with it, so that each has its turn */
+    size_t tried; /* addresses in this attempt */
     size_t sent;
     size_t length;
     char line[DIAL_HYBRID_LINE];
