@@ -40,7 +40,11 @@ def _cases(clause: Clause) -> Iterator[str]:
 def _mistakes(clause: Clause) -> list[str]:
     """What agents get wrong here: what each mutant that breaks the clause does, and the first case that finds it out."""
     names = {check.id for check in clause.checks}
-    found = (mutant for mutant in load.catalogue().values() if names & set(mutant.breaks))
+    found = (
+        mutant
+        for mutant in load.catalogue(ledger.contract_of(clause.id).catalogue).values()
+        if names & set(mutant.breaks)
+    )
     return [f"{mutant.why} ({mutant.kills[0]})" for mutant in found]
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from guestwire.commands.numbers import positive
 from guestwire.commands.run import base_options
 from guestwire.drive.connectable import UsageError
+from guestwire.judge.contract import AGENT, CONTRACTS
 from guestwire.judge.verdict import Exit
 from guestwire.mutants import audit, build, load, trial
 from guestwire.mutants.audit import Findings
@@ -30,21 +31,27 @@ HELP = "judge deliberately broken agents: does the suite find each of them out?"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="MUTANT", help="only these (default: all, and the catalogue itself)")
+    parser.add_argument(
+        "--contract", choices=tuple(CONTRACTS), default=AGENT.name, help="whose mutants (default: agent)"
+    )
     parser.add_argument("--full", action="store_true", help="every case on every mutant, not a sample")
     parser.add_argument(
-        "--jobs", type=positive, default=0, metavar="N", help="so many at once (default: 10 for each core)"
+        "--jobs",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="so many at once (default: 10 for each core, or 4)",
     )
-    parser.add_argument(
-        "--catalogue", type=Path, default=load.CATALOGUE, metavar="DIR", help="other mutants than the own"
-    )
+    parser.add_argument("--catalogue", type=Path, metavar="DIR", help="other mutants than the own")
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
 
 
 def main(options: argparse.Namespace) -> int:
-    if missing := build.possible():
+    contract = CONTRACTS[options.contract]
+    if missing := build.possible(contract):
         raise UsageError(missing)
     try:
-        mutants = _wanted(options.catalogue, options.ids)
+        mutants = _wanted(options.catalogue or contract.catalogue, options.ids)
         if options.list:
             for mutant in mutants:
                 print(f"{mutant.id}: {mutant.why} [{', '.join(mutant.breaks)}]")
@@ -73,8 +80,9 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         file=sys.stdout, emoji=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160
     )
     started = time.monotonic()
-    exempt = load.exempt()
-    jobs = options.jobs or 10 * (os.cpu_count() or 1)  # cases wait most of their time
+    contract = CONTRACTS[options.contract]
+    exempt = load.exempt(contract.exempt)
+    jobs = options.jobs or (10 if contract is AGENT else 4) * (os.cpu_count() or 1)  # cases wait most of their time
     trials: list[Trial] = []
     cases: list[Known] = []
 
@@ -84,14 +92,14 @@ def _run(mutants: list[Mutant], options: argparse.Namespace) -> int:
         trial.run(trials, suite, agents, folder, jobs, options.full, _progress(console, len(trials)))
 
     with _folder() as folder:
-        clean = build.oracle_connectable(folder, "oracle", build.ORACLE.read_text(encoding="utf-8"))
-        agents = build.build_all(mutants, folder)
-        trial.with_suite(base_options(), clean, work)
+        clean = build.oracle_connectable(folder, "oracle", contract.oracle.read_text(encoding="utf-8"))
+        agents = build.build_all(mutants, folder, contract)
+        trial.with_suite(base_options(contract), clean, work, contract)
     findings = Findings()
     for one in trials:
         audit.trial_findings(one, findings, options.full)
     if not options.ids:
-        audit.coverage_findings(mutants, cases, exempt, findings, trials if options.full else ())
+        audit.coverage_findings(mutants, cases, exempt, findings, trials if options.full else (), contract)
     _print(console, trials, findings)
     _print_mode(console, trials, cases, exempt, _How(options.full, bool(options.ids), time.monotonic() - started))
     failed = findings.failed(mutants)  # a mutant passes when it was found out as declared
@@ -162,11 +170,11 @@ def _print(console: Console, trials: list[Trial], findings: Findings) -> None:
 
 def _print_mode(console: Console, trials: list[Trial], cases: list[Known], exempt: Exempt, how: _How) -> None:
     if how.full:
-        ran = f"full: each met all {len(cases)} cases there are on {trial.TRANSPORT}"
+        ran = f"full: each met all {len(cases)} cases there are on one transport"
     else:
         ran = (
             f"sampled: each met its declared cases ({trial.OF_A_PATTERN} of a pattern) and {len(trial.sample(cases))} of the "
-            f"{len(cases)} cases on {trial.TRANSPORT}, for each clause (for each check of a clause that it breaks) the first "
+            f"{len(cases)} cases on one transport, for each clause (for each check of a clause that it breaks) the first "
             f"that needs no agent of its own, one in {trial.ONE_IN} of what it has nothing to do with; --full runs all"
         )
     console.print(f"\n{ran}; the usual deadline was {trial.USUAL_DEADLINE:g} s")

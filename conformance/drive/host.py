@@ -165,6 +165,11 @@ class Host:
         expect(shape and isinstance(version, str) and version, "a pong", pong)
         return pong
 
+    def arrived(self) -> None:
+        """Wait until every connection made so far has reached the agent: behind a bridge it may be on its way."""
+        if isinstance(self.agent, through.Via):
+            self.ping()  # it comes after them
+
     def run(self, cmd: str, within: float | None = None, **fields: Any) -> Answer:
         """A run of `cmd`. Its answer's terminal frame is whatever came; see exit_code()."""
         return self.ask({"op": "run", "cmd": cmd, "shell": "raw", **fields}, within)

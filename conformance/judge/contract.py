@@ -28,6 +28,25 @@ class Contract:
     files: str = ""  # the same for files
 
     @property
+    def oracle(self) -> Path:
+        """The reference program; there in a checkout only."""
+        return CONFORMANCE.parent / f"oracle/{self.name}.py"
+
+    @property
+    def catalogue(self) -> Path:
+        """The folder of its mutants."""
+        return CONFORMANCE / f"mutants/catalogue{self._suffix}"
+
+    @property
+    def exempt(self) -> Path:
+        """What no mutant of it shows."""
+        return CONFORMANCE / f"mutants/exempt{self._suffix}.toml"
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.name == "agent" else f"_{self.name}"
+
+    @property
     def package(self) -> str:
         """The suite's name as a module."""
         return f"guestwire.{self.suite.name}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from guestwire.judge import ledger
+from guestwire.judge.contract import AGENT, Contract
 from guestwire.judge.outcome import CaseResult, Outcome
 from guestwire.mutants.load import OUTCOMES, Exempt, Mutant, declared, is_pattern, matches, plain, unchunked
 from guestwire.mutants.trial import Known, Trial
@@ -67,7 +68,8 @@ def trial_findings(trial: Trial, findings: Findings, full: bool = False) -> None
     if lost:
         findings.mismatches.append(f"{mutant.id}: cases without a result: {', '.join(lost)}")
     ping = trial.results.get(PING)
-    if mutant.starts and (ping is None or failed(ping)):
+    is_agent = all(check in ledger.checks() for check in mutant.breaks)
+    if mutant.starts and is_agent and (ping is None or failed(ping)):
         findings.mismatches.append(f"{mutant.id}: does not start and answer a ping")
     for name, meant in declared((*mutant.kills, *mutant.also), trial.results).items():
         allows = name not in mutant.kills and is_pattern(name)
@@ -110,10 +112,16 @@ def _soft(result: CaseResult) -> tuple[str, str]:
 
 
 def coverage_findings(
-    mutants: Sequence[Mutant], cases: Sequence[Known], exempt: Exempt, findings: Findings, met: Sequence[Trial] = ()
+    mutants: Sequence[Mutant],
+    cases: Sequence[Known],
+    exempt: Exempt,
+    findings: Findings,
+    met: Sequence[Trial] = (),
+    contract: Contract = AGENT,
 ) -> None:
     """Judge the catalogue as a whole: every check, every case, no two mutants alike. A case kills what it is declared to kill by
-    name or in `kills`, under whatever chunking; where all were run (`met`) what it has killed."""
+    name or in `kills`, under whatever chunking; where all were run (`met`) what it has killed. That no case is idle is asked of
+    the agent's alone."""
     names = [case.case for case in cases if case.first_chunking]
     for mutant in mutants:
         for name, meant in declared((*mutant.kills, *mutant.also), [case.case for case in cases]).items():
@@ -129,7 +137,7 @@ def coverage_findings(
                 f"killed by the very same cases, without a reason (same_as): {', '.join(m.id for m in alike)}"
             )
     broken = {check for mutant in mutants for check in mutant.breaks}
-    for check in ledger.checks().values():
+    for check in ledger.checks(contract).values():
         must = check.level == "MUST" and not check.pending and not check.clause.startswith("HOST-")
         if must and check.id not in broken and check.id not in exempt.checks:
             findings.unbroken.append(check.id)
@@ -138,7 +146,7 @@ def coverage_findings(
     killing = {unchunked(r.case) for trial in met for r in trial.results.values() if failed(r) in OUTCOMES} or _said(
         mutants, [case.case for case in cases]
     )
-    idle = [name for name in names if unchunked(name) not in killing]
+    idle = [name for name in names if unchunked(name) not in killing] if contract is AGENT else []
     excused = exempt.cases
     findings.idle += [plain(name) for name in idle if not any(matches(excuse, name) for excuse in excused)]
     findings.coverage += [

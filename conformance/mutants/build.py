@@ -17,20 +17,22 @@ from pathlib import Path
 from signal import SIG_DFL, SIGINT
 
 from guestwire.drive.platform import ON_LINUX, lacking
+from guestwire.judge.contract import AGENT, CONTRACTS, Contract
 from guestwire.mutants.load import CatalogueError, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-ORACLE = ROOT / "oracle/agent.py"
+ORACLE = AGENT.oracle
 BUILD_NEEDS = ("Makefile", "VERSION", "pyproject.toml", "setup.py", "agent", "ci", "conformance/bench",
                "conformance/examples/*.mk", "fuzz/*.mk")  # fmt: skip
 BUILD_TIMEOUT = 300.0  # seconds; the first of a run compiles everything
 
 
-def possible() -> str:
+def possible(contract: Contract = AGENT) -> str:
     """What is missing for mutants of the oracle, "" for nothing."""
     if not ON_LINUX:
         return lacking("conform mutants")
-    return "" if ORACLE.is_file() else f"no {ORACLE}: mutants are made from the oracle's source, in a checkout"
+    oracle = contract.oracle
+    return "" if oracle.is_file() else f"no {oracle}: mutants are made from the oracle's source, in a checkout"
 
 
 def replaced(mutant: Mutant, text: str, replacements: tuple[tuple[str, str], ...], name: str) -> str:
@@ -55,17 +57,18 @@ def oracle_connectable(folder: Path, label: str, text: str) -> str:
     return f"exec:{shlex.quote(python)} -I -S {shlex.quote(str(compiled))}"
 
 
-def build(mutant: Mutant, folder: Path) -> str:
+def build(mutant: Mutant, folder: Path, contract: Contract = AGENT) -> str:
     """The connectable of the mutant, made in `folder`. Raises CatalogueError."""
     if mutant.source == "oracle":
         pairs = tuple((old, new) for old, new in mutant.replace)
-        return oracle_connectable(
-            folder, mutant.id, replaced(mutant, ORACLE.read_text(encoding="utf-8"), pairs, "oracle/agent.py")
-        )
+        source = contract.oracle.read_text(encoding="utf-8")
+        return oracle_connectable(folder, mutant.id, replaced(mutant, source, pairs, f"oracle/{contract.oracle.name}"))
+    if contract is not AGENT:
+        raise CatalogueError(f"mutant {mutant.id}: source {mutant.source!r}; of a {contract.noun} only its oracle is")
     return _build_agent(mutant, folder)
 
 
-def build_all(mutants: Sequence[Mutant], folder: Path) -> dict[str, str]:
+def build_all(mutants: Sequence[Mutant], folder: Path, contract: Contract = AGENT) -> dict[str, str]:
     """The connectables of all mutants by id, made on all cores. Raises CatalogueError."""
     patched = [mutant for mutant in mutants if mutant.source == "agent"]
     others = [mutant for mutant in mutants if mutant.source != "agent"]
@@ -73,13 +76,13 @@ def build_all(mutants: Sequence[Mutant], folder: Path) -> dict[str, str]:
     made: dict[str, str] = {}
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(mp_context=fork, initializer=signal.signal, initargs=(SIGINT, SIG_DFL)) as pool:
-        for found in pool.map(_build_some, parts, itertools.repeat(folder)):
+        for found in pool.map(_build_some, parts, itertools.repeat(folder), itertools.repeat(contract.name)):
             made |= found
     return made
 
 
-def _build_some(mutants: Sequence[Mutant], folder: Path) -> dict[str, str]:
-    return {mutant.id: build(mutant, folder) for mutant in mutants}
+def _build_some(mutants: Sequence[Mutant], folder: Path, contract: str) -> dict[str, str]:
+    return {mutant.id: build(mutant, folder, CONTRACTS[contract]) for mutant in mutants}
 
 
 def _build_agent(mutant: Mutant, folder: Path) -> str:

@@ -1,14 +1,15 @@
-"""The catalogue of mutants: catalogue/*.toml, one table for each.
+"""The catalogue of mutants: catalogue/*.toml, one table for each; those of bridges and gates are in catalogue_bridge/ and
+catalogue_ready/.
 
     [length-little-endian]             # the id, permanent
     breaks = ["FRAME-HEADER"]          # checks of the ledger that it breaks; each is proved by one of `kills`
     why = "the length is little-endian"
-    replace = [["old", "new"], ...]    # each old text stands exactly once in oracle/agent.py
+    replace = [["old", "new"], ...]    # each old text stands exactly once in the oracle: oracle/agent.py
     kills = ["FRAME-HEADER"]           # cases that fail on it, without transport; * stands for anything, and all of it fails
     also = ["RUN-*"]                   # other cases that fail, reviewed; of a pattern, when all are run, at least one does
     outcomes = ["FAIL"]                # what counts as a kill; TIMEOUT and CRASH only where that is the point
     starts = true                      # false only where ping itself is the subject
-    source = "oracle"                  # or "agent": replace = [["agent/guest/x.c", "old", "new"], ...]
+    source = "oracle"                  # or, of an agent, "agent": replace = [["agent/guest/x.c", "old", "new"], ...]
     same_as = ""                       # why another mutant may be killed by the very same cases
 
 A case with a chunking is meant as `whole` where its name does not say so.
@@ -26,6 +27,7 @@ from typing import Any
 
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.judge import ledger
+from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import Outcome
 
 if sys.version_info >= (3, 11):
@@ -33,9 +35,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FOLDER = Path(__file__).resolve().parent
-CATALOGUE = FOLDER / "catalogue"
-EXEMPT = FOLDER / "exempt.toml"
+CATALOGUE = AGENT.catalogue
+EXEMPT = AGENT.exempt
 DEFAULTS: dict[str, Any] = {"also": [], "outcomes": ["FAIL"], "starts": True, "source": "oracle", "same_as": ""}
 NEEDED = ("breaks", "why", "replace", "kills")
 OUTCOMES = {Outcome.FAIL.value, Outcome.TIMEOUT.value, Outcome.CRASH.value}

@@ -27,14 +27,17 @@ from guestwire.drive import connectable
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.process import kill_tree
-from guestwire.drive.selection import RESULT
+from guestwire.drive.selection import RESULT, contract_of
 from guestwire.drive.session import SESSION, Session
+from guestwire.judge import ledger
 from guestwire.judge.case import DEADLINE
+from guestwire.judge.contract import AGENT, Contract
 from guestwire.judge.outcome import CaseResult
 from guestwire.mutants.load import Mutant, declared, is_pattern, unchunked
 
-TRANSPORT = "unix"
-ALWAYS = "PING"  # the clause that every mutant meets
+TRANSPORT = "unix"  # of an agent
+NOWHERE = "-"  # of cases that judge no agent
+ALWAYS = {"agent": "PING", "bridge": "BRIDGE-BYTES", "ready": "READY-SSH"}  # the clause that every mutant meets
 ONE_IN = 8  # mutants, for each case of the sample that is about other clauses
 OF_A_PATTERN = 3  # so many cases of a pattern that is to kill, unless all are run
 DEAR = ("start", "destructive")  # needs of cases that are not in the sample
@@ -104,22 +107,41 @@ class Suite:
     items: list[pytest.Function]
     config: pytest.Config
 
+    def __post_init__(self) -> None:
+        """Each case once, on the first transport that has it. An agent's are collected for one transport only."""
+        first: dict[str, pytest.Function] = {}
+        order = [TRANSPORT, *self.contract.transports]
+        for item in sorted(self.items, key=lambda item: _place(order, item)):
+            first.setdefault(item.stash[RESULT].case, item)
+        self.items = [item for item in self.items if first[item.stash[RESULT].case] is item]
+
+    @property
+    def contract(self) -> Contract:
+        """That it is about."""
+        return contract_of(self.config)
+
     def cases(self) -> list[Known]:
         """Those that an agent can fail, in the suite's order."""
         found = []
         for item in self.items:
             result = item.stash[RESULT]
-            if result.transport == TRANSPORT:
+            if result.transport != NOWHERE:
                 case = item.function.guestwire_case
                 slow = case.long or case.deadline > DEADLINE
                 found.append(Known(result.case, tuple(result.checks), case.needs, slow))
         return found
 
 
-def with_suite(options: Sequence[str], agent: str, work: Callable[[Suite], None]) -> None:
+def _place(order: list[str], item: pytest.Function) -> int:
+    transport = item.stash[RESULT].transport
+    return order.index(transport) if transport in order else len(order)
+
+
+def with_suite(options: Sequence[str], agent: str, work: Callable[[Suite], None], contract: Contract = AGENT) -> None:
     """Collect the suite once, for an agent that is sound, and call `work` with it. What it raises is raised here."""
     loop = _Loop(work)
-    words = [*options, f"--agent={agent}", f"--transport={TRANSPORT}", f"--usual-deadline={USUAL_DEADLINE}"]
+    words = [*options, f"--contract={contract.name}", f"--agent={agent}", f"--usual-deadline={USUAL_DEADLINE}"]
+    words += [f"--transport={TRANSPORT}"] if contract is AGENT else []
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         pytest.main(words, plugins=[loop])
@@ -149,6 +171,11 @@ def clause_of(check: str) -> str:
     return check.partition("/")[0]
 
 
+def contract_of_check(check: str) -> str:
+    """The name of the contract that a check is of."""
+    return ledger.contract_of(clause_of(check)).name
+
+
 def _falls_to(mutant: str, case: str) -> bool:
     """One in so many mutants meets a case of the sample that has nothing to do with what it breaks: always the same ones."""
     return zlib.crc32(f"{mutant} {case}".encode()) % ONE_IN == 0
@@ -158,7 +185,7 @@ def chosen(mutant: Mutant, cases: Sequence[Known], full: bool) -> list[str]:
     """The cases to run on a mutant: all, or its part of the sample and the declared ones."""
     if full:
         return [case.case for case in cases]
-    near = {clause_of(check) for check in (*mutant.breaks, ALWAYS)}
+    near = {clause_of(check) for check in (*mutant.breaks, ALWAYS[contract_of_check(mutant.breaks[0])])}
     far = {case.case for case in cases if not near & {clause_of(check) for check in case.checks}}
     wanted = {case for case in sample(cases, mutant.breaks) if case not in far or _falls_to(mutant.id, case)}
     firsts = {case.case for case in cases if case.first_chunking}
@@ -180,7 +207,8 @@ class _Process:
         self._log = folder / f"{trial.mutant.id}.log"
         self.pid = os.fork()
         if self.pid == 0:
-            _judge(suite, set(trial.cases), connectable.parse(agent), self._results, self._log)
+            one = connectable.parse_all([agent], suite.contract.name)[0]
+            _judge(suite, set(trial.cases), one, self._results, self._log)
 
     def ended(self) -> bool:
         """Whether it has ended, by itself or because its time was over; then the trial holds what came out."""
@@ -223,7 +251,7 @@ def _judge(suite: Suite, wanted: set[str], agent: Connectable, results: Path, lo
         items = [item for item in suite.items if item.stash[RESULT].case in wanted]
         for item in items:
             item.stash[RESULT].agent = agent.label
-            item.callspec.params["host"] = (agent, TRANSPORT)
+            item.callspec.params[suite.contract.fixture] = (agent, item.stash[RESULT].transport)
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         session.close()

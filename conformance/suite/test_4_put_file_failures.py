@@ -202,6 +202,7 @@ def test_stopped_in_many_uploads(host: Host) -> None:
     for folder in folders:
         temporary(host, folder)
     uploads.append(begin_put(agent, f"{host.scratch}/target", len(DATA)))
+    agent.arrived()
     host.witness.terminate(agent.pid)
     expect_equal(host.witness.wait(agent.pid, 3.0), 0, "exit status after SIGTERM")
     for conversation in uploads:

@@ -120,8 +120,9 @@ def test_oom_score_adj_is_lowered(host: Host) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "sigint"])
 def test_exit_0_within_2_s(host: Host, number: int) -> None:
     agent = host.start()
+    agent.ping()
     idle = agent.connect()
-    agent.ping()  # the idle one has got through by then, whatever stands between
+    agent.arrived()
     host.witness.signal(agent.pid, number)
     expect_equal(host.witness.wait(agent.pid, STOP + SLACK), 0, "exit status in time")
     idle.closed_silently(1)
@@ -183,6 +184,7 @@ def test_stop_starts_nothing_that_was_queued(host: Host) -> None:
     queued = agent.connect()
     queued.send_json({"op": "run", "shell": "raw", "cmd": f"touch {host.scratch}/started"})
     queued.silence(0.1)
+    agent.arrived()
     host.witness.signal(agent.pid, signal.SIGTERM)
     expect_equal(host.witness.wait(agent.pid, STOP + SLACK), 0, "exit status in time")
     busy.closed_silently(1)
