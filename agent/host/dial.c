@@ -20,7 +20,7 @@
 
 bool dialer_open(struct dialer *dialer, const struct address *target)
 {
-    *dialer = (struct dialer){.target = *target};
+    *dialer = (struct dialer){.target = *target, .attempt = CLOCK_NEVER};
     if (target->kind == ADDRESS_TCP)
         dialer->resolver = resolver_new(target->host, target->port);
     return target->kind != ADDRESS_TCP || dialer->resolver != NULL;
@@ -69,7 +69,7 @@ static enum dial_verdict fail_errno(struct dial *dial, int err)
     case ECONNRESET: /* vsock: the guest is there, and nobody listens on the port */
         return fail(dial, vsock ? DIAL_REFUSED : DIAL_CLOSED, vsock ? "nothing listens there" : strerror(err));
     case EAGAIN: /* of a Unix socket */
-        return fail(dial, DIAL_OTHER, "its queue of connections is full");
+        return fail(dial, DIAL_UNREACHABLE, "its queue of connections is full");
     case ENOENT:
     case ENOTDIR:
     case ENODEV:
@@ -179,7 +179,7 @@ static enum dial_verdict connected(struct dial *dial)
     return ask(dial);
 }
 
-static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *name, socklen_t size, int64_t now)
+static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *name, socklen_t size, int64_t until)
 {
     dial_drop(dial);
     dial->state = DIAL_CONNECT;
@@ -190,9 +190,7 @@ static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *na
     if (connect(dial->fd, name, size) == 0)
         return connected(dial);
     if (errno == EINPROGRESS || errno == EINTR)
-        return wait_for(dial, POLLOUT,
-                        name->sa_family == AF_INET || name->sa_family == AF_INET6 ? clock_after(now, PATIENCE)
-                                                                                  : CLOCK_NEVER);
+        return wait_for(dial, POLLOUT, until);
     return fail_errno(dial, errno);
 }
 
@@ -203,6 +201,14 @@ static size_t count_of(const struct addrinfo *found)
     for (; found != NULL; found = found->ai_next)
         count++;
     return count;
+}
+
+/* Return: until when an address that says nothing is waited for, where `count` are left with it. */
+static int64_t patience(const struct dial *dial, size_t count, int64_t now)
+{
+    const int64_t share = (dial->end > now ? dial->end - now : 0) / (int64_t)count;
+
+    return clock_after(now, share < PATIENCE ? share : PATIENCE);
 }
 
 /* The next address of the name, and the ones behind it, round to where the attempt began, where that fails at once. */
@@ -228,7 +234,7 @@ static enum dial_verdict next_address(struct dial *dial, int64_t now)
         for (size_t i = dial->index % count; i > 0; i--)
             address = address->ai_next;
         dial->index = (dial->index + 1) % count;
-        verdict = connect_to(dial, address->ai_addr, address->ai_addrlen, now);
+        verdict = connect_to(dial, address->ai_addr, address->ai_addrlen, patience(dial, count - dial->tried, now));
     }
     return verdict;
 }
@@ -263,10 +269,11 @@ enum dial_verdict dial_start(struct dial *dial, int64_t now)
     socklen_t size;
 
     dial->tried = dial->sent = dial->length = 0;
+    dial->end = clock_after(now, dial->dialer->attempt);
     if (dial->dialer->resolver != NULL)
         return next_address(dial, now);
     size = target_name(&dial->dialer->target, &name);
-    return connect_to(dial, (const struct sockaddr *)&name, size, now);
+    return connect_to(dial, (const struct sockaddr *)&name, size, CLOCK_NEVER);
 }
 
 enum dial_verdict dial_step(struct dial *dial, int64_t now)

@@ -16,9 +16,11 @@
 struct dialer {
     struct address target;
     struct resolver *resolver; /* tcp, else NULL */
+    int64_t attempt;           /* nanoseconds that the caller gives an attempt, so that a silent address leaves time for
+                                * those behind it; CLOCK_NEVER: no such limit */
 };
 
-/* Return: true; false with errno. dialer_close() frees. */
+/* Return: true, with `attempt` CLOCK_NEVER; false with errno. dialer_close() frees. */
 bool dialer_open(struct dialer *dialer, const struct address *target);
 void dialer_close(struct dialer *dialer);
 
@@ -56,6 +58,7 @@ struct dial {
     enum { DIAL_NAME, DIAL_CONNECT, DIAL_ASK, DIAL_ANSWER } state; /* the rest is dial.c's */
     size_t index; /* of the address that comes next; the next attempt goes on with it, so that each has its turn */
     size_t tried; /* addresses in this attempt */
+    int64_t end;  /* of this attempt, CLOCK_NEVER */
     size_t sent;
     size_t length;
     char line[DIAL_HYBRID_LINE];

@@ -135,8 +135,8 @@ static int run_probes(struct ready_run *run)
     }
     if (status == EXIT_FAILED)
         ready_tell_failures(run, ended);
-    if (options->json && ready_tell_json(run, status == EXIT_OK, ended) != 0 && status == EXIT_OK)
-        status = EXIT_FAILED;
+    if (options->json)
+        ready_tell_json(run, status == EXIT_OK, ended);
     if (signals >= 0)
         close(signals);
     free(loop.polled);

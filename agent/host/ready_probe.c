@@ -38,10 +38,12 @@ void ready_probe_open(struct ready_probe *probe, const struct probe_plan *plan, 
             break_off(probe, reason);
         return;
     }
-    if (!probe_request_make(&probe->request, plan) || !dialer_open(&probe->dialer, &plan->address))
-        break_off(probe, strerror(ENOMEM));
-    else
-        dial_prepare(&probe->dial, &probe->dialer);
+    if (!probe_request_make(&probe->request, plan) || !dialer_open(&probe->dialer, &plan->address)) {
+        break_off(probe, strerror(errno));
+        return;
+    }
+    probe->dialer.attempt = options->attempt_timeout;
+    dial_prepare(&probe->dial, &probe->dialer);
 }
 
 /* The attempt has failed; the next one starts an interval later. */

@@ -4,22 +4,21 @@ static const struct {
     const char *word;
     const char *hint;
 } table[] = {
-    [READY_REFUSED] = {"refused", "nothing listens there: is the service started, is the port right?"},
-    [READY_ABSENT] = {"absent", "nothing is there yet: is the VM started, is the path or CID right?"},
-    [READY_UNRESOLVED] = {"unresolved", "the name has no address: is it spelled right, does the resolver answer?"},
-    [READY_UNREACHABLE] = {"unreachable", "nobody answers at that address: is the VM's network up, does a firewall "
-                                          "drop the connection?"},
-    [READY_CLOSED] = {"closed", "accepted, then closed: a forwarder listens, the guest does not yet; or the service "
-                                "turns connections away"},
-    [READY_SILENT] = {"silent", "accepted, but nothing came: does the service hang, does a forwarder wait for the "
-                                "guest, is it a service that speaks only when asked?"},
-    [READY_INCOMPLETE] = {"incomplete", "it began to answer and stopped: is the guest overloaded, is "
-                                        "--attempt-timeout too short?"},
-    [READY_UNEXPECTED] = {"unexpected", "another service answers, or not as asked: is it the right port, the right "
-                                        "kind of probe?"},
-    [READY_WAITING] = {"waiting", "no READY=1 came: has the guest this address in NOTIFY_SOCKET, does its service "
-                                  "notify?"},
-    [READY_FAILED] = {"failed", "this host could not try: look at the error, at permissions and limits"},
+    [READY_REFUSED] = {"refused",
+                       "is the service started, does it listen on this port, and not on the guest's loopback alone?"},
+    [READY_ABSENT] = {"absent", "is the VM or its forwarder started, is the path or CID right?"},
+    [READY_UNRESOLVED] = {"unresolved", "is the name spelled right, does the resolver answer?"},
+    [READY_UNREACHABLE] = {"unreachable",
+                           "is the VM's network up, does a firewall drop the connection, does the service accept?"},
+    [READY_CLOSED] = {"closed", "a forwarder listens, the guest does not yet; or the service turns connections away"},
+    [READY_SILENT] =
+        {"silent",
+         "does the service hang, does a forwarder wait for the guest, is it a service that speaks only when asked?"},
+    [READY_INCOMPLETE] = {"incomplete", "is the guest overloaded, is --attempt-timeout too short?"},
+    [READY_UNEXPECTED] = {"unexpected",
+                          "another service, or one that is not ready: is it the right port, the right kind of probe?"},
+    [READY_WAITING] = {"waiting", "has the guest this address in NOTIFY_SOCKET, does its service notify?"},
+    [READY_FAILED] = {"failed", "it could not be tried from here: look at permissions and limits"},
 };
 
 const char *ready_reason_word(enum ready_reason reason)

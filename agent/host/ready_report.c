@@ -1,7 +1,8 @@
 #include "host/ready_report.h"
 
+#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "guest/clock.h"
 #include "host/json_text.h"
@@ -96,21 +97,38 @@ static void add_probe(struct text *json, const struct ready_probe *probe, int64_
     text_add(json, "}");
 }
 
+#define PIECE    4096 /* a pipe that poll() finds writable takes as much */
+#define PATIENCE 100  /* milliseconds for a reader that takes nothing */
+
+/* A reader that is slow, full or gone holds up nothing (READY-TIMES, READY-SIGNAL). */
+static void write_out(const char *bytes, size_t length)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    while (length > 0 && poll(&out, 1, PATIENCE) == 1) {
+        const ssize_t written = write(out.fd, bytes, length < PIECE ? length : PIECE);
+
+        if (written < 0)
+            return;
+        bytes += written;
+        length -= (size_t)written;
+    }
+}
+
 #define FIXED_ROOM 512 /* names, numbers and words of an object */
 
-int ready_tell_json(const struct ready_run *run, bool ready, int64_t now)
+void ready_tell_json(const struct ready_run *run, bool ready, int64_t now)
 {
     size_t room = FIXED_ROOM;
     struct text json;
     char *bytes;
-    int status;
 
     for (size_t i = 0; i < run->options->count; i++)
         room += FIXED_ROOM + json_string_room(run->probes[i].plan->address.text) +
                 json_string_room(run->probes[i].detail) + json_string_room(hint_of(&run->probes[i]));
     bytes = malloc(room);
     if (bytes == NULL)
-        return 1;
+        return;
     json = text_in(bytes, room);
     add_boolean(&json, "{\"ready\": ", ready);
     text_add(&json, ", \"elapsed\": ");
@@ -121,7 +139,6 @@ int ready_tell_json(const struct ready_run *run, bool ready, int64_t now)
         add_probe(&json, &run->probes[i], run->began, now);
     }
     text_add(&json, "]}\n");
-    status = say_out(bytes);
+    write_out(bytes, json.length);
     free(bytes);
-    return status;
 }

@@ -20,7 +20,7 @@ void ready_tell_progress(const struct ready_run *run, int64_t now);
 /* A line on stderr for each probe that has not answered. They all have a reason (ready_probe_cut()). */
 void ready_tell_failures(const struct ready_run *run, int64_t now);
 
-/* One JSON object on stdout. Of what has no answer all have a reason. Return: 0, or 1 if it could not be written. */
-int ready_tell_json(const struct ready_run *run, bool ready, int64_t now);
+/* One JSON object on stdout, as far as its reader takes it. What has no answer has a reason. */
+void ready_tell_json(const struct ready_run *run, bool ready, int64_t now);
 
 #endif
