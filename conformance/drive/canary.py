@@ -110,6 +110,7 @@ def _answer(program: Program, kind: str, target: str, timeout: float) -> int:
 def _speaking(path: str) -> Iterator[str]:
     """Its target: a service that introduces itself to whoever connects."""
     with _listener(path) as listener:
+        listener.settimeout(None)  # or shutdown() would not wake accept()
 
         def serve() -> None:
             with contextlib.suppress(OSError):

@@ -3,7 +3,6 @@ knows nothing, or never answers. Needs root."""
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
 import threading
@@ -53,8 +52,8 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)  # wakes the thread, though it says that nothing is connected
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.sendto(b"", self._server.getsockname())  # wakes the thread
         self._thread.join(1)
         self._server.close()
 
@@ -75,6 +74,8 @@ class World:
         while True:
             try:
                 question, sender = self._server.recvfrom(4096)
+                if not question:
+                    return
                 self.questions += 1
                 if self._answers:
                     counts = question[4:6] + bytes(6)
