@@ -263,7 +263,8 @@ class Host:
         for host in [self, *self._started]:
             agent = host._private or host.row.started
             if isinstance(agent, through.Via):
-                agent.check_bridges()
+                if crash := agent.blame():
+                    raise Crash(crash.expected, f"{crash.actual} ({error})") from error
                 agent = agent.inner
             if not isinstance(agent, server.Server):
                 continue

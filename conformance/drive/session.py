@@ -119,7 +119,11 @@ def _try_out(agent: Agent, connectable: Connectable, transport: str) -> None:
     """The canary. Raises NothingToJudge."""
     try:
         bracket.canary(agent, "ping" not in connectable.lacked_operations)
-    except Violation as error:
+    except (Violation, OSError) as error:
+        if isinstance(agent, Via):
+            error = agent.blame() or error
+        if not isinstance(error, Violation):
+            raise error from None
         what = " ".join(f"expected {error.expected}, got {error.actual}".split())
         raise NothingToJudge(f"nothing judged: {connectable.text!r} over {transport}: {what}") from None
 

@@ -157,6 +157,16 @@ class Via(Agent):
         for bridge in self.bridges:
             bridge.check_alive()
 
+    def blame(self) -> Crash | None:
+        """The bridge that ended, if one did: a connection ends before the process does."""
+        for bridge in self.bridges:
+            self._witness.wait(bridge.pid, 0.2)
+        try:
+            self.check_bridges()
+        except Crash as crash:
+            return crash
+        return None
+
     def check_alive(self) -> None:
         self.check_bridges()
         self.inner.check_alive()
