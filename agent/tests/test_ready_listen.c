@@ -140,6 +140,23 @@ static void gives_up_on_endless_messages(void **state)
     close(fd);
 }
 
+/* Where it is given up is no end of its last line. */
+static void does_not_take_a_cut_for_an_end(void **state)
+{
+    static char lines[LISTEN_MOST_BYTES];
+    const int fd = guest();
+
+    (void)state;
+    memset(lines, '\n', sizeof lines);
+    memcpy(lines + sizeof lines - strlen("READY=1"), "READY=1", strlen("READY=1"));
+    for (size_t sent = 0; sent < sizeof lines; sent += 4096) {
+        assert_int_equal(send(fd, lines + sent, 4096, MSG_NOSIGNAL), 4096);
+        assert_false(heard());
+    }
+    assert_int_equal(send(fd, "0\n", 2, MSG_NOSIGNAL), -1);
+    close(fd);
+}
+
 static void closes_all(void **state)
 {
     const int fd = guest();
@@ -161,6 +178,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hears_a_line_that_the_end_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silent_guests_make_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_up_on_endless_messages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(does_not_take_a_cut_for_an_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(closes_all, set_up, tear_down),
     };
 
