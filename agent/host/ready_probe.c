@@ -5,8 +5,9 @@
 
 #include "guest/clock.h"
 
-/* An attempt that the end of all cuts short before it saw a byte is the last word only after this long. */
-#define COUNTS_AFTER CLOCK_SECOND
+/* An attempt that the end of all cuts short is the last word only after this long: one that has just begun would have
+ * told more. */
+#define COUNTS_AFTER (CLOCK_SECOND / 4)
 
 static void give_reason(struct ready_probe *probe, enum ready_reason reason, const char *detail)
 {
@@ -189,8 +190,7 @@ void ready_probe_cut(struct ready_probe *probe, int64_t now)
         give_reason(probe, READY_FAILED, "not tried yet");
     if (probe->state != PROBE_DIALS && probe->state != PROBE_TALKS)
         return;
-    if (!probe->has_reason || now - probe->began >= COUNTS_AFTER ||
-        (probe->state == PROBE_TALKS && probe->talk.came > 0))
+    if (!probe->has_reason || now - probe->began >= COUNTS_AFTER)
         cut(probe, now);
 }
 
