@@ -78,6 +78,11 @@ static enum dial_verdict fail_errno(struct dial *dial, int err)
     case EHOSTUNREACH:
     case ENETUNREACH:
         return fail(dial, DIAL_UNREACHABLE, strerror(err));
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return fail(dial, DIAL_SHORT, strerror(err));
     default:
         return fail(dial, DIAL_OTHER, strerror(err));
     }
@@ -167,6 +172,15 @@ static enum dial_verdict answer(struct dial *dial)
     }
 }
 
+static enum dial_verdict shake_hands(struct dial *dial)
+{
+    const enum dial_verdict verdict = dial->state == DIAL_ASK ? ask(dial) : answer(dial);
+
+    if (verdict == DIAL_FAILED)
+        dial_drop(dial); /* the other end sees it at once */
+    return verdict;
+}
+
 static enum dial_verdict connected(struct dial *dial)
 {
     const int on = 1;
@@ -176,7 +190,7 @@ static enum dial_verdict connected(struct dial *dial)
     if (dial->dialer->target.kind != ADDRESS_HYBRID)
         return DIAL_DONE;
     dial->state = DIAL_ASK;
-    return ask(dial);
+    return shake_hands(dial);
 }
 
 static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *name, socklen_t size, int64_t until)
@@ -284,9 +298,8 @@ enum dial_verdict dial_step(struct dial *dial, int64_t now)
     case DIAL_CONNECT:
         return finish_connect(dial, now);
     case DIAL_ASK:
-        return ask(dial);
     case DIAL_ANSWER:
-        return answer(dial);
+        return shake_hands(dial);
     }
     return DIAL_FAILED;
 }

@@ -41,6 +41,7 @@ enum dial_failure {
     DIAL_UNREACHABLE, /* no way there, or no answer */
     DIAL_CLOSED,      /* hybrid: closed instead of an answer */
     DIAL_UNEXPECTED,  /* hybrid: another answer than OK */
+    DIAL_SHORT,       /* of descriptors or memory, here */
     DIAL_OTHER,
 };
 

@@ -46,6 +46,7 @@ enum ready_reason ready_reason_of_dial(enum dial_failure failure)
         return READY_CLOSED;
     case DIAL_UNEXPECTED:
         return READY_UNEXPECTED;
+    case DIAL_SHORT:
     case DIAL_OTHER:
         break;
     }

@@ -1,0 +1,259 @@
+#include "host/pair.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
+
+#include "guest/clock.h"
+
+#define PATIENCE       CLOCK_SECOND              /* BRIDGE-CLOSE: for a receiver that takes nothing */
+#define RESET_PATIENCE (CLOCK_SECOND / 2)        /* BRIDGE-RESET: within 1 s */
+#define ASK_AGAIN      (150 * CLOCK_MILLISECOND) /* has the half-closed side gone? */
+#define LEAVE_LOOK     (20 * CLOCK_MILLISECOND)
+#define DROP_ROUNDS    16
+
+static bool is_tcp(const struct side *side)
+{
+    return side->family == AF_INET || side->family == AF_INET6;
+}
+
+void pair_close_socket(struct side *side, struct flow_room *room, bool reset)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+    if (side->watch.fd < 0)
+        return;
+    for (int i = 0; i < DROP_ROUNDS && recv(side->watch.fd, room->buffer, FLOW_BUFFER, MSG_DONTWAIT) > 0; i++) {
+    }
+    if (reset && is_tcp(side))
+        setsockopt(side->watch.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    close(side->watch.fd);
+    side->watch.fd = -1;
+    side->watch.registered = false;
+}
+
+/* Return: bytes that the kernel still has to get to the peer, and would drop with the socket. */
+static int unsent(const struct side *side)
+{
+    int count = 0;
+
+    if (side->watch.fd < 0 || side->gone || !is_tcp(side))
+        return 0;
+    return ioctl(side->watch.fd, SIOCOUTQ, &count) == 0 ? count : 0;
+}
+
+static bool is_reset(const struct pair *pair)
+{
+    return pair->client.error != 0 || pair->guest.error != 0;
+}
+
+static int unsent_of(const struct pair *pair)
+{
+    return unsent(&pair->client) + unsent(&pair->guest);
+}
+
+/* Closing a TCP socket drops what is still to be sent if it is a reset, or if the peer goes on sending: wait for that.
+ */
+static void leave(struct pair *pair)
+{
+    struct bridge *bridge = pair->bridge;
+    const int left = unsent_of(pair);
+
+    if (left < pair->unsent && !is_reset(pair))
+        pair->deadline = clock_after(bridge->loop.now, PATIENCE);
+    pair->unsent = left;
+    if (left == 0 || bridge->loop.now >= pair->deadline)
+        bridge_close_pair(pair, left > 0 || is_reset(pair));
+    else
+        loop_set(&bridge->loop, &pair->timer, clock_after(bridge->loop.now, LEAVE_LOOK));
+}
+
+static void tell_reset(const struct pair *pair)
+{
+    const bool client = pair->client.error != 0;
+
+    bridge_fail(pair->bridge, "a pair ended early: the ",
+                client ? "client: " : "guest: ", strerror(client ? pair->client.error : pair->guest.error), NULL);
+}
+
+static void begin_to_leave(struct pair *pair)
+{
+    struct bridge *bridge = pair->bridge;
+    struct side *const sides[] = {&pair->client, &pair->guest};
+
+    flow_drop(&pair->up);
+    flow_drop(&pair->down);
+    if (is_reset(pair))
+        tell_reset(pair);
+    pair->state = PAIR_LEAVES;
+    pair->unsent = unsent_of(pair);
+    pair->deadline = clock_after(bridge->loop.now, is_reset(pair) ? RESET_PATIENCE : PATIENCE);
+    for (size_t i = 0; pair->unsent > 0 && i < 2; i++) {
+        loop_unwatch(&bridge->loop, &sides[i]->watch);
+        if (!is_reset(pair) && unsent(sides[i]) > 0)
+            shutdown(sides[i]->watch.fd, SHUT_WR);
+    }
+    leave(pair);
+}
+
+/* Return: when the flow is given up whose sender has gone. */
+static int64_t give_up_at(const struct flow *flow)
+{
+    if (flow->ended || !flow->from->gone)
+        return CLOCK_NEVER;
+    if (flow->from->error != 0)
+        return clock_after(flow->from->gone_at, RESET_PATIENCE);
+    return clock_after(flow->moved > flow->from->gone_at ? flow->moved : flow->from->gone_at, PATIENCE);
+}
+
+/* Return: when only asking again will tell that the side has gone. */
+static int64_t ask_at(const struct side *side, int64_t now)
+{
+    const bool silent = side->family == AF_VSOCK && side->closing && !side->gone && !side->shut;
+
+    return silent ? clock_after(now, ASK_AGAIN) : CLOCK_NEVER;
+}
+
+/* A side that has gone takes nothing more; `to` is the flow to it. */
+static void note_gone(struct side *side, struct flow *to, int64_t now)
+{
+    if (!side->gone || side->gone_at != CLOCK_NEVER)
+        return;
+    side->gone_at = now;
+    flow_drop(to);
+}
+
+static bool watch_side(struct loop *loop, struct side *side, const struct flow *from, const struct flow *to)
+{
+    const uint32_t events = (flow_wants_input(from) ? EPOLLIN : 0U) | (flow_wants_room(to) ? EPOLLOUT : 0U) |
+                            (side->closing ? 0U : EPOLLRDHUP);
+
+    if (!side->hung)
+        return loop_watch(loop, &side->watch, events);
+    loop_unwatch(loop, &side->watch);
+    return true;
+}
+
+/* After anything has happened: is it over, and if not, what is waited for? */
+static void settle(struct pair *pair)
+{
+    struct loop *loop = &pair->bridge->loop;
+    struct side *client = &pair->client;
+    struct side *guest = &pair->guest;
+    int64_t when;
+
+    note_gone(client, &pair->down, loop->now);
+    note_gone(guest, &pair->up, loop->now);
+    if (pair->up.ended && pair->down.ended) {
+        begin_to_leave(pair);
+        return;
+    }
+    if (!watch_side(loop, client, &pair->up, &pair->down) || !watch_side(loop, guest, &pair->down, &pair->up)) {
+        client->error = errno;
+        begin_to_leave(pair);
+        return;
+    }
+    when = clock_earlier(give_up_at(&pair->up), give_up_at(&pair->down));
+    when = clock_earlier(when, clock_earlier(ask_at(client, loop->now), ask_at(guest, loop->now)));
+    loop_set(loop, &pair->timer, when);
+}
+
+static void run(struct pair *pair)
+{
+    struct bridge *bridge = pair->bridge;
+
+    bridge->room.now = bridge->loop.now;
+    if (pair->client.gone || pair->guest.gone) { /* what came before the end goes first */
+        note_gone(&pair->client, &pair->down, bridge->loop.now);
+        note_gone(&pair->guest, &pair->up, bridge->loop.now);
+    }
+    flow_run(&pair->up, &bridge->room);
+    flow_run(&pair->down, &bridge->room);
+    bridge_changed(bridge);
+    settle(pair);
+}
+
+static void look_at(struct side *side, uint32_t events)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if ((events & EPOLLRDHUP) != 0)
+        side->closing = true;
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+        side->hung = true;
+        if (getsockopt(side->watch.fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
+            side->gone = true;
+            if (error != EPIPE && side->error == 0) /* EPIPE is TCP's after an end of stream */
+                side->error = error;
+        }
+        if (side->family == AF_UNIX && !side->shut)
+            side->gone = true; /* had this side been shut, a half-close would look the same */
+    }
+    if (side->closing && !side->gone && side_hung_up(side))
+        side->gone = true;
+}
+
+static void client_ready(struct watch *watch, uint32_t events)
+{
+    struct pair *pair = LOOP_OWNER(watch, struct pair, client.watch);
+
+    look_at(&pair->client, events);
+    run(pair);
+}
+
+static void guest_ready(struct watch *watch, uint32_t events)
+{
+    struct pair *pair = LOOP_OWNER(watch, struct pair, guest.watch);
+
+    look_at(&pair->guest, events);
+    run(pair);
+}
+
+static void ask_again(struct side *side)
+{
+    if (side->closing && !side->gone && side_hung_up(side))
+        side->gone = true;
+}
+
+static void due(struct timer *timer)
+{
+    struct pair *pair = LOOP_OWNER(timer, struct pair, timer);
+    const int64_t now = pair->bridge->loop.now;
+
+    if (pair->state == PAIR_LEAVES) {
+        leave(pair);
+        return;
+    }
+    ask_again(&pair->client);
+    ask_again(&pair->guest);
+    if (give_up_at(&pair->up) <= now)
+        flow_drop(&pair->up);
+    if (give_up_at(&pair->down) <= now)
+        flow_drop(&pair->down);
+    run(pair);
+}
+
+static struct flow flow_between(struct side *from, struct side *to, uint64_t *counter)
+{
+    return (struct flow){.from = from, .to = to, .counter = counter, .pipe = {-1, -1}};
+}
+
+void pair_up(struct pair *pair)
+{
+    struct bridge *bridge = pair->bridge;
+
+    pair->state = PAIR_UP;
+    pair->up = flow_between(&pair->client, &pair->guest, &bridge->status.bytes_to_guest);
+    pair->down = flow_between(&pair->guest, &pair->client, &bridge->status.bytes_to_client);
+    pair->client.watch.ready = client_ready;
+    pair->guest.watch.ready = guest_ready;
+    pair->timer.due = due;
+    settle(pair);
+}
