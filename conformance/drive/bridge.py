@@ -121,8 +121,8 @@ class Bridge:
         return found
 
     def client(self) -> Link:
-        """A connection to it, made as soon as it accepts one."""
-        return self._bench.client(self.listen)
+        """A connection to it, made as soon as it accepts one. Raises Violation where it has ended, DeadlineExceeded."""
+        return self._bench.client(self.listen, self.running)
 
     def pair(self) -> tuple[Link, Link]:
         """A client, and the guest's connection that belongs to it."""
@@ -273,13 +273,15 @@ class BridgeBench:
 
     # ---- a client
 
-    def client(self, address: str | None = None) -> Link:
-        """A connection to the bridge, made as soon as it accepts one. Raises DeadlineExceeded."""
+    def client(self, address: str | None = None, running: Running | None = None) -> Link:
+        """A connection to the bridge, made as soon as it accepts one. Raises DeadlineExceeded, Violation where it has ended."""
         end = time.monotonic() + START_TIMEOUT
         while True:
             try:
                 sock = self.connect_once(address or self.listen)
             except (ConnectionRefusedError, FileNotFoundError, BlockingIOError) as error:
+                ended = None if running is None else running.poll()
+                expect(ended is None, "a connection accepted", f"{error}; its exit status is {ended}")
                 if time.monotonic() > end:
                     raise DeadlineExceeded(f"a connection accepted within {START_TIMEOUT:g} s", str(error)) from None
                 time.sleep(0.005)

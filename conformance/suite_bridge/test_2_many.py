@@ -100,7 +100,7 @@ def test_a_stuck_pair_beside_a_working_one(bridge: BridgeBench) -> None:
     guest.fill()
     for pair in (other, running.pair()):
         _answers(pair)
-    expect(running.cpu_over(0.5) < 0.2, "no processor time used for a stuck pair", "it spins")
+    expect(running.cpu_over(0.5) < 0.08, "no processor time used for a stuck pair", "it spins")
 
 
 def _answers(pair: tuple[Link, Link], within: float = 3) -> None:
@@ -175,7 +175,7 @@ def test_out_of_descriptors(bridge: BridgeBench) -> None:
     """The pairs that are up work, the processor rests."""
     running, clients, guests = _crowd(bridge)
     used = running.cpu_over(1)
-    expect(used < 0.4, "little processor time used within 1 s, while nothing happens", f"{used:g} s")
+    expect(used < 0.15, "little processor time used within 1 s, while nothing happens", f"{used:g} s")
     for guest in guests:
         number = int.from_bytes(guest.receive(4), "big")
         guest.send(b"back")

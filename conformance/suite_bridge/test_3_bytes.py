@@ -111,6 +111,6 @@ def test_other_direction_goes_on(bridge: BridgeBench, stuck: str) -> None:
     sending = Meanwhile(lambda: sink.send(data))
     source.gets(data)
     sending.join()
-    expect(running.cpu_over(0.5) < 0.2, "no processor time used while one direction is stuck", "it spins")
+    expect(running.cpu_over(0.5) < 0.08, "no processor time used while one direction is stuck", "it spins")
     sink.gets(pattern(taken), 15)
     expect_equal(sink.is_open(), True, "whether the connection is open")

@@ -60,6 +60,24 @@ def test_client_says_something_and_closes(bridge: BridgeBench) -> None:
     guest.closed_in_full()
 
 
+@case("BRIDGE-CLOSE/bytes", variant="to-tcp", transports=("unix-tcp", "tcp-unix"))
+def test_bytes_before_a_close_on_tcp(bridge: BridgeBench) -> None:
+    """There a close that destroys what is on its way would be a reset."""
+    client, guest = _pair(bridge)
+    first, second = (guest, client) if client.is_tcp else (client, guest)
+
+    def send() -> None:
+        first.send(pattern(BYTES), 15)
+        first.close()
+
+    sending = Meanwhile(send)
+    time.sleep(0.5)
+    second.gets(pattern(BYTES), 15)
+    expect_equal(second.ends_early(), "end", f"the end of the {second.who}'s stream")
+    second.closed_in_full()
+    sending.join()
+
+
 @case("BRIDGE-CLOSE/bytes", transports=("unix-unix", "unix-hybrid"))
 @pytest.mark.parametrize("side", ["client", "guest"])
 def test_bytes_before_a_close(bridge: BridgeBench, side: str) -> None:

@@ -188,7 +188,7 @@ def test_silent_pair_lives(bridge: BridgeBench) -> None:
 
 
 IDLE = 0.8  # seconds looked at
-RESTS = 0.2  # seconds of processor time in them that are no spinning; a spin takes them all
+RESTS = 0.08  # seconds of processor time in them that are no spinning; a spin takes them all
 
 
 @case("BRIDGE-IDLE/cpu")

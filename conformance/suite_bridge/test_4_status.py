@@ -154,7 +154,7 @@ def test_status_of_a_failed_start(bridge: BridgeBench) -> None:
     expect_equal(oct(mode), oct(0o600), "mode of the status file")
 
 
-@case("BRIDGE-STATUS/failed", variant="usage", transports=UNIX, twin="BRIDGE-STATUS/failed")
+@case("BRIDGE-STATUS/failed", "BRIDGE-USAGE/refused", variant="usage", transports=UNIX, twin="BRIDGE-STATUS/failed")
 def test_no_status_of_a_bad_command_line(bridge: BridgeBench) -> None:
     """It makes nothing."""
     bridge.refuses(bridge.command("--status", bridge.status_path, "--frobnicate"), 2)
