@@ -148,6 +148,7 @@ static bool begin(struct bridge *bridge, int fd, int family)
     bridge->pair_count++;
     bridge->status.accepted++;
     bridge->status.waiting++;
+    bridge_changed(bridge);
     bridge_wait(pair);
     return true;
 }

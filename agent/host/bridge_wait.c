@@ -14,13 +14,14 @@
 #define FIRST_PAUSE   (10 * CLOCK_MILLISECOND)
 #define LONGEST_PAUSE (160 * CLOCK_MILLISECOND) /* at least five dials a second */
 #define ASK_AGAIN     (160 * CLOCK_MILLISECOND)
+#define GONE_PATIENCE CLOCK_SECOND /* for a dial whose client has gone */
 
 static bool watch_client(struct pair *pair)
 {
     struct side *client = &pair->client;
     const uint32_t events = (pair->state == PAIR_ASKED ? EPOLLIN : 0U) | (client->closing ? 0U : EPOLLRDHUP);
 
-    return loop_watch(&pair->bridge->loop, &client->watch, events);
+    return client->hung || loop_watch(&pair->bridge->loop, &client->watch, events);
 }
 
 static void set_short(struct pair *pair, bool is_short)
@@ -38,8 +39,11 @@ static void give_up(struct pair *pair, const char *subject, const char *reason)
 
 static void give_up_dialling(struct pair *pair)
 {
-    give_up(pair, pair->bridge->options->connect.text,
-            pair->dial.reason != NULL ? pair->dial.reason : "no answer in time");
+    if (pair->client.gone)
+        bridge_close_pair(pair, false);
+    else
+        give_up(pair, pair->bridge->options->connect.text,
+                pair->dial.reason != NULL ? pair->dial.reason : "no answer in time");
 }
 
 /* A hybrid client is told that the guest is there. Return: false if it does not take that. */
@@ -78,7 +82,7 @@ static void pause_dialling(struct pair *pair)
     struct loop *loop = &pair->bridge->loop;
 
     set_short(pair, pair->dial.failure == DIAL_SHORT);
-    if (loop->now >= pair->deadline) {
+    if (loop->now >= pair->deadline || pair->client.gone) {
         give_up_dialling(pair);
         return;
     }
@@ -181,17 +185,24 @@ static void read_line(struct pair *pair)
     }
 }
 
-/* Return: false if the client has gone; then the pair is closed. */
+/* Return: false if the client has gone and the pair is closed. A dial under way may still take what it has sent. */
 static bool look_at_client(struct pair *pair, uint32_t events)
 {
+    struct loop *loop = &pair->bridge->loop;
     struct side *client = &pair->client;
 
     if ((events & EPOLLRDHUP) != 0)
         client->closing = true;
-    if ((events & (EPOLLHUP | EPOLLERR)) != 0 || (client->closing && side_hung_up(client))) {
+    if (client->gone || ((events & (EPOLLHUP | EPOLLERR)) == 0 && !(client->closing && side_hung_up(client))))
+        return true;
+    if (pair->state != PAIR_DIALS || (events & EPOLLERR) != 0) {
         bridge_close_pair(pair, false);
         return false;
     }
+    client->gone = client->hung = true;
+    loop_unwatch(loop, &client->watch);
+    pair->deadline = clock_earlier(pair->deadline, clock_after(loop->now, GONE_PATIENCE));
+    loop_set(loop, &pair->timer, clock_earlier(pair->timer.when, pair->deadline));
     return true;
 }
 

@@ -222,10 +222,22 @@ static void ask_again(struct side *side)
         side->gone = true;
 }
 
+/* A Unix socket is called writable once it is three quarters empty: whether anything has been taken, trying tells. */
+static void give_up_if_due(struct pair *pair, struct flow *flow)
+{
+    struct bridge *bridge = pair->bridge;
+
+    if (give_up_at(flow) > bridge->loop.now)
+        return;
+    bridge->room.now = bridge->loop.now;
+    flow_run(flow, &bridge->room);
+    if (give_up_at(flow) <= bridge->loop.now)
+        flow_drop(flow);
+}
+
 static void due(struct timer *timer)
 {
     struct pair *pair = LOOP_OWNER(timer, struct pair, timer);
-    const int64_t now = pair->bridge->loop.now;
 
     if (pair->state == PAIR_LEAVES) {
         leave(pair);
@@ -233,10 +245,8 @@ static void due(struct timer *timer)
     }
     ask_again(&pair->client);
     ask_again(&pair->guest);
-    if (give_up_at(&pair->up) <= now)
-        flow_drop(&pair->up);
-    if (give_up_at(&pair->down) <= now)
-        flow_drop(&pair->down);
+    give_up_if_due(pair, &pair->up);
+    give_up_if_due(pair, &pair->down);
     run(pair);
 }
 
@@ -255,5 +265,8 @@ void pair_up(struct pair *pair)
     pair->client.watch.ready = client_ready;
     pair->guest.watch.ready = guest_ready;
     pair->timer.due = due;
-    settle(pair);
+    if (pair->client.gone) /* while it was dialled for; what it has sent is to arrive */
+        run(pair);
+    else
+        settle(pair);
 }

@@ -24,17 +24,17 @@ IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD, signal
 
 
 @case("BRIDGE-START/failed", transports=UNIX)
-@pytest.mark.parametrize("reason", ["no-folder", "folder-is-a-file", "status-nowhere"])
+@pytest.mark.parametrize("reason", ["no-folder", "folder-is-a-file", "in-the-way"])
 def test_failed_start(bridge: BridgeBench, reason: str) -> None:
     places = {"no-folder": "nowhere/socket", "folder-is-a-file": "status/socket"}
-    options: tuple[str, ...] = ()
     if reason == "folder-is-a-file":
         bridge.witness.write(bridge.status_path, b"")
-    if reason == "status-nowhere":
-        options = ("--status", f"{bridge.program.folder}/nowhere/status")
+    if reason == "in-the-way":
+        bridge.program.keep(bridge.socket_path)
+        bridge.witness.write(bridge.socket_path, b"")
     listen = f"unix:{bridge.program.folder}/{places.get(reason, 'client')}"
     before = bridge.witness.names(bridge.program.folder)
-    bridge.refuses(bridge.command(*options, listen=listen), 1)
+    bridge.refuses(bridge.command(listen=listen), 1)
     expect_equal(bridge.witness.names(bridge.program.folder), before, "what stands in its folder")
 
 
