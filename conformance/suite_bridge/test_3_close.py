@@ -287,6 +287,17 @@ def test_end_in_order_is_no_reset(bridge: BridgeBench, side: str) -> None:
     expect_equal(second.ends_early(), "end", f"the end of the {second.who}'s stream")
 
 
+@case("BRIDGE-RESET/tcp", variant="close", transports=("unix-tcp", "tcp-unix"))
+def test_close_is_no_reset(bridge: BridgeBench) -> None:
+    """A full close of the Unix side, with nothing unread and nothing on its way."""
+    client, guest = _pair(bridge)
+    first, second = (guest, client) if client.is_tcp else (client, guest)
+    first.send(b"there")
+    second.gets(b"there")
+    first.close()
+    expect_equal(second.ends_early(), "end", f"the end of the {second.who}'s stream")
+
+
 # ---- a guest that dies
 
 
