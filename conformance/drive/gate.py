@@ -246,7 +246,7 @@ class GateBench:
         while gate.poll() is None and time.monotonic() < until and not all(s.is_left() for s in services.values()):
             time.sleep(0.002)
         hung_up = any(visit.sock.fileno() < 0 for service in services.values() for visit in service.visits)
-        time.sleep(0.3 if hung_up else 0.02)  # for the gate to see it, or for what it does behind a close
+        time.sleep(0.5 if hung_up else 0.02)  # for the gate to see it, or for what it does behind a close
         told = gate.end() if gate.poll() is not None else gate.stop()
         rows = told.probes
         expect_equal([row["target"] for row in rows], [s.target for s in services.values()], "targets of the report")

@@ -181,11 +181,6 @@ class Service:
         self._listener.listen(64)
         self._spawn(self._accept)
 
-    def released(self) -> int:
-        """Its port, given up for somebody else to listen on."""
-        self._listener.close()
-        return self.port
-
     def _spawn(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)

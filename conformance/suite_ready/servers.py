@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +17,16 @@ from guestwire.judge.outcome import CouldNotRun
 
 NOBODY = 65534
 SSHD_PATHS = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", os.environ.get("PATH", "")))
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 for a real server. None that the system gives to whoever asks for any."""
+    while True:
+        port = random.randint(20_000, 30_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def sshd(gate: GateBench, port: int) -> None:

@@ -8,7 +8,7 @@ from guestwire.drive.gate import GateBench, expect_ready
 from guestwire.drive.services import Act, Service, Visit, asked, bytewise, says, then_hangs_up
 from guestwire.judge.case import case
 from guestwire.judge.outcome import expect, expect_equal
-from guestwire.suite_ready.servers import web_server
+from guestwire.suite_ready.servers import free_port, web_server
 
 END = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -167,7 +167,7 @@ def test_bounds_of_options(gate: GateBench) -> None:
 @case("READY-HTTP/server")
 def test_a_real_server(gate: GateBench) -> None:
     """It comes up while the gate waits."""
-    port = gate.service(form="tcp", listening=False).released()
+    port = free_port()
     target = f"tcp:127.0.0.1:{port}"
     waiting = gate.start("http", target, "--timeout", "15")
     missing = gate.start("http", target, "--path", "/missing", "--status", "404", "--timeout", "15")

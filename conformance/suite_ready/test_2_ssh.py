@@ -5,7 +5,7 @@ from __future__ import annotations
 from guestwire.drive.gate import GateBench, expect_ready
 from guestwire.drive.services import Visit, bytewise, says, then_hangs_up
 from guestwire.judge.case import case
-from guestwire.suite_ready.servers import sshd
+from guestwire.suite_ready.servers import free_port, sshd
 
 BANNER = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
 BINARY = b"\0\0\x01\x34\x06\x14" + bytes(range(256))  # a key exchange follows the string, NULs and all
@@ -86,7 +86,7 @@ def test_without_its_end_within_the_attempt_it_is_none(gate: GateBench) -> None:
 @case("READY-SSH/server")
 def test_a_real_sshd(gate: GateBench) -> None:
     """Its own key, configuration and port; it comes up while the gate waits."""
-    port = gate.service(form="tcp", listening=False).released()
+    port = free_port()
     waiting = gate.start("ssh", f"tcp:127.0.0.1:{port}", "--timeout", "15")
     sshd(gate, port)
     expect_ready(waiting.end(17))

@@ -42,14 +42,14 @@ def test_refused(gate: GateBench) -> None:
         leftover.bind(gate.path("leftover"))
     targets = [gate.service(form=form, listening=False).target for form in ("tcp", "tcp6")]
     targets += [f"unix:{gate.path('leftover')}", f"hybrid:{gate.path('leftover')}:22"]
-    told = gate.run(*(word for target in targets for word in ("ssh", target)), "--timeout", "0.6", "--json")
+    told = gate.run(*(word for target in targets for word in ("ssh", target)), "--timeout", "1", "--json")
     expect_equal(reasons(told), ["refused"] * 4, "reasons")
 
 
 @case("READY-REASON/absent")
 def test_absent(gate: GateBench) -> None:
     targets = [f"unix:{gate.path('absent')}", f"unix:{gate.path('no/folder')}", f"hybrid:{gate.path('absent')}:22"]
-    told = gate.run(*(word for target in targets for word in ("ssh", target)), "--timeout", "0.6", "--json")
+    told = gate.run(*(word for target in targets for word in ("ssh", target)), "--timeout", "1", "--json")
     expect_equal(reasons(told), ["absent"] * 3, "reasons")
 
 
@@ -72,7 +72,7 @@ def test_unreachable(gate: GateBench) -> None:
 @case("READY-REASON/closed")
 def test_closed(gate: GateBench) -> None:
     targets = [gate.service(hangs_up).target, *(gate.service(resets, form=form).target for form in ("tcp", "tcp6"))]
-    told = gate.run(*(word for target in targets for word in ("ssh", target)), "--timeout", "0.6", *ONCE)
+    told = gate.run(*(word for target in targets for word in ("ssh", target)), "--timeout", "1", *ONCE)
     expect_equal(reasons(told), ["closed"] * 3, "reasons")
 
 
@@ -85,7 +85,7 @@ def test_silent(gate: GateBench) -> None:
 @case("READY-REASON/silent", variant="cut-off")
 def test_silent_until_the_end_of_all(gate: GateBench) -> None:
     """The first attempt is still under way when the time is over."""
-    told = gate.run("ssh", gate.service(silent).target, "--timeout", "0.6", "--json")
+    told = gate.run("ssh", gate.service(silent).target, "--timeout", "1", "--json")
     expect_equal(reasons(told), ["silent"], "reasons")
 
 
@@ -194,7 +194,7 @@ def test_a_hint_that_is_given(gate: GateBench) -> None:
     """Each belongs to the probe before it."""
     one, other, third = (gate.service(form="tcp", listening=False).target for _ in range(3))
     words = ["ssh", one, "--hint", "look at one", "ssh", other, "ssh", third, "--hint=siehe Gerät 3"]
-    told = gate.run(*words, "--timeout", "0.5", "--json")
+    told = gate.run(*words, "--timeout", "1", "--json")
     expect_late(told)
     hints = [probe["hint"] for probe in told.probes]
     expect_equal((hints[0], hints[2]), ("look at one", "siehe Gerät 3"), "hints")
@@ -259,7 +259,7 @@ def test_report_of_several_probes(gate: GateBench) -> None:
     slow = gate.service(says(b"", b"SSH-2.0-slow\r\n", every=0.3)).target
     quick = gate.service(BANNER, place=gate.path("schön")).target
     nobody = f"unix:{gate.path('nobody')}"
-    told = gate.run("ssh", slow, "agent", nobody, "ssh", quick, "--timeout", "0.8", "--json")
+    told = gate.run("ssh", slow, "agent", nobody, "ssh", quick, "--timeout", "1.5", "--json")
     expect_late(told)
     expect(told.report["ready"] is False, "ready false", told.report)
     said = [(probe["kind"], probe["target"], probe["ready"], probe["reason"]) for probe in told.probes]
