@@ -16,7 +16,12 @@ ASAN_AGENT := build/asan/smolvm-guest-agent
 # The oracle is judged from its bytecode: compiling its source costs 22 of the 34 ms of each of some thousand starts.
 ORACLE_PYTHON := /usr/bin/python3
 ORACLE := build/oracle/agent.pyc
+ORACLES := $(ORACLE) build/oracle/bridge.pyc build/oracle/ready.pyc
 ORACLE_RUN := exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/$(ORACLE)
+BRIDGE := exec:build/guestwire bridge
+BRIDGES := "$(BRIDGE)" "exec:build/asan/guestwire bridge" "exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/bridge.pyc"
+GATES := "exec:build/guestwire ready" "exec:build/asan/guestwire ready" "exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/ready.pyc"
+JUDGE := .venv/bin/conform run --strict --report-dir build/report
 export PYTHON CJSON_DIR
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -43,7 +48,7 @@ guestwire: $(GUESTWIRE) ## build/guestwire: the host's tools, bridge and ready
 
 guestwire-asan: $(ASAN_GUESTWIRE) ## build/asan/guestwire: the same under ASan and UBSan
 
-$(ORACLE): oracle/agent.py | $(SYSTEM_PYTHON)
+$(ORACLES): build/oracle/%.pyc: oracle/%.py | $(SYSTEM_PYTHON)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ORACLE_PYTHON) -c 'import py_compile; py_compile.compile("$<", "$@", doraise=True)'
 

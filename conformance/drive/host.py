@@ -72,9 +72,13 @@ class Host:
 
     @property
     def in_transit(self) -> int:
-        """Bytes of one direction that bridges between agent and host may hold, with the sockets that they add, generously."""
-        agent = self.agent
-        return agent.in_transit if isinstance(agent, through.Via) else 0
+        """Bytes of one direction that bridges between agent and host may hold, with the sockets that they add."""
+        return through.in_transit(self.transport)
+
+    @property
+    def passing_on(self) -> float:
+        """Seconds that bridges between agent and host may take to pass on a close where bytes are stuck on the way."""
+        return through.passing_on(self.transport)
 
     @property
     def pid(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from guestwire.drive import connectable
-from guestwire.drive.connectable import Connectable, UsageError
+from guestwire.drive.connectable import VIA, Connectable, UsageError
 from guestwire.judge.contract import AGENT, Contract
 from guestwire.judge.ledger import clauses
 from guestwire.judge.outcome import CaseResult, Outcome
@@ -40,8 +40,8 @@ def rows_of(config: pytest.Config) -> list[tuple[Connectable, str]]:
                 raise UsageError(f"unknown transport {name!r}; accepted: {', '.join(known)}")
         rows = []
         for agent in agents:
-            # unix-ns is dear: one row of it proves the witness
-            usual = [name for name in agent.transports if name != "unix-ns" or agent is agents[0]]
+            # unix-ns is dear: one row of it proves the witness; so are bridges, which one agent proves
+            usual = [name for name in agent.transports if name not in ("unix-ns", *VIA) or agent is agents[0]]
             rows += [(agent, name) for name in agent.transports if name in (wanted or usual)]
         if agents and not rows:
             raise UsageError(f"no agent here has the transport {', '.join(wanted)}")

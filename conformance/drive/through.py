@@ -31,7 +31,20 @@ LONGEST = 64  # bytes of the line that asks for it
 PORTS = (10_000, 32_000)  # below those that the kernel gives to whoever connects
 HELD = (1 << 20) + (512 << 10)  # bytes that a bridge may hold for a direction (BRIDGE-PRESSURE), and a Unix socket
 TCP_HELD = 12 << 20  # what the two ends of a TCP connection may
+PASSING_ON = 2.0  # seconds: BRIDGE-CLOSE gives bytes up after 1 s in which none is taken, and has 1 s for the close
+BRIDGES = {"via-unix": 1, "via-hybrid": 1, "via-tcp": 2}
 TRIES = 5  # ports, where another one took the first
+
+
+def in_transit(transport: str) -> int:
+    """Bytes of one direction that bridges, and the sockets they add, may hold on this transport, generously."""
+    bridges = BRIDGES.get(transport, 0)
+    return bridges * HELD + max(bridges - 1, 0) * TCP_HELD
+
+
+def passing_on(transport: str) -> float:
+    """Seconds that bridges may take on this transport to pass on a full close where bytes are stuck on the way."""
+    return BRIDGES.get(transport, 0) * PASSING_ON
 
 
 class Bridge:
@@ -115,11 +128,6 @@ class Via(Agent):
 
     def pids(self) -> list[int]:
         return [*self.inner.pids(), *(bridge.pid for bridge in self.bridges)]
-
-    @property
-    def in_transit(self) -> int:
-        """Bytes of one direction that the bridges and their sockets may hold."""
-        return len(self.bridges) * HELD + (len(self.bridges) - 1) * TCP_HELD
 
     def readers(self) -> list[int]:
         return [*(bridge.pid for bridge in self.bridges), *self.inner.readers()]

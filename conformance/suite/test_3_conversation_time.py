@@ -29,12 +29,12 @@ def expect_ended(conversations: list[Conversation], start: float, limit: float) 
         expect(not any(control.get("ok") for control in answer.controls), "no success", answer.controls)
 
 
-def expect_gone(conversations: list[Conversation], start: float, limit: float) -> None:
+def expect_gone(host: Host, conversations: list[Conversation], start: float, limit: float) -> None:
     """The same where what the agent has sent is not to be read."""
     time.sleep(max(start + EARLY * limit - time.monotonic(), 0))
     expect_open(any(c.gone() for c in conversations), start, limit)
     for conversation in conversations:
-        conversation.wait_gone(start + limit + LATE - time.monotonic())
+        conversation.wait_gone(start + limit + LATE + host.passing_on - time.monotonic())
 
 
 # ---- CONV-IDLE
@@ -143,7 +143,7 @@ def test_unread_download(host: Host) -> None:
     start = time.monotonic()
     conversation.send_json({"op": "get_file", "path": path})
     expect_equal(conversation.recv_json().get("size"), BIG, "size")
-    expect_gone([conversation], start, 0.4)
+    expect_gone(host, [conversation], start, 0.4)
     expect_equal(exit_code(private.run("true", within=2)), 0, "exit code of a run in the freed slot")
 
 
@@ -178,7 +178,7 @@ def test_unread_rest_of_a_run(host: Host) -> None:
     unread = [private.connect(), private.connect()]
     unread[0].send_json({"op": "run", "cmd": FLOOD_AND_EXIT, "shell": "raw"})
     unread[1].send_json({"op": "run", "cmd": f"{FLOOD}; wait", "shell": "raw", "timeout": 0.3})
-    expect_gone(unread, start, 0.3 + 0.4)
+    expect_gone(host, unread, start, 0.3 + 0.4)
     expect_equal(exit_code(private.run("true", within=2)), 0, "exit code of a run in a freed slot")
 
 
