@@ -82,6 +82,9 @@ format: $(LINT_NEEDS) ## rewrite C and Python in the project's format
 bench: $(AGENT) $(VENV) $(BENCH_TOOLS) ## measure the agent against a floor and the oracle
 	$(Q).venv/bin/python -m guestwire.bench
 
+bench-bridge: $(GUESTWIRE) $(VENV) $(BENCH_TOOLS) ## measure the bridge against a splice loop, a blocking relay and socat
+	$(Q).venv/bin/python -m guestwire.bench.bridge
+
 doctor: ## what is missing, and the command that gets it
 	@ci/doctor
 
@@ -106,4 +109,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests lint format bench doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests lint format bench bench-bridge doctor wheel constants setup clean distclean

@@ -13,13 +13,12 @@ struct origin {
     char oom_score[16]; /* the text of /proc/self/oom_score_adj */
 };
 
-/* What every program of ours does first: set dispositions and mask, open closed descriptors 0 to 2, mark all others
- * close-on-exec, raise the descriptor limit. Single-threaded. */
+/* What every program of ours does first: set dispositions and mask (everything is blocked; stop signals and SIGCHLD are
+ * read from start_signals()), open closed descriptors 0 to 2, mark all others close-on-exec, raise the descriptor
+ * limit. Single-threaded. */
 void start_common(struct origin *origin);
 
-/* The agent's start: set dispositions and mask (everything is blocked; stop signals and SIGCHLD are read from start_signals()), open
- * closed descriptors 0 to 2, mark all others close-on-exec, raise the descriptor limit, lower oom_score_adj.
- * Single-threaded. */
+/* The agent's start: the same, and lower oom_score_adj. Single-threaded. */
 void start_process(struct origin *origin);
 
 /* Return: a signalfd for SIGTERM, SIGINT and SIGCHLD; -1 with errno. */

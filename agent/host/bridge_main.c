@@ -104,16 +104,23 @@ static int serve(struct bridge *bridge, pid_t parent)
     }
     if (signals < 0 || !bridge_open(bridge, signals, parent_fd))
         return fail_errno(bridge, "cannot start: ");
+    errno = status_write(&bridge->status);
+    if (errno != 0)
+        return fail_errno(bridge, "cannot write the status: ");
     switch (bridge_listen(&bridge->listener, options, signals, &complaint)) {
     case LISTEN_OK:
         return run(bridge);
     case LISTEN_REMOTE:
         say(NAME, reason, NULL);
+        status_remove(&bridge->status);
         return EXIT_USAGE;
     case LISTEN_FAILED:
         break;
     }
-    return is_readable(signals) ? EXIT_OK : fail(bridge, reason);
+    if (!is_readable(signals))
+        return fail(bridge, reason);
+    status_remove(&bridge->status);
+    return EXIT_OK;
 }
 
 int bridge_main(int argc, char **argv)

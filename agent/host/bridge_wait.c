@@ -13,15 +13,25 @@
 #define LINE_PATIENCE (10 * CLOCK_SECOND)
 #define FIRST_PAUSE   (10 * CLOCK_MILLISECOND)
 #define LONGEST_PAUSE (160 * CLOCK_MILLISECOND) /* at least five dials a second */
+#define GONE_PATIENCE CLOCK_SECOND
 #define ASK_AGAIN     (160 * CLOCK_MILLISECOND)
-#define GONE_PATIENCE CLOCK_SECOND /* for a dial whose client has gone */
 
 static bool watch_client(struct pair *pair)
 {
     struct side *client = &pair->client;
     const uint32_t events = (pair->state == PAIR_ASKED ? EPOLLIN : 0U) | (client->closing ? 0U : EPOLLRDHUP);
 
-    return client->hung || loop_watch(&pair->bridge->loop, &client->watch, events);
+    if (!client->hung)
+        return loop_watch(&pair->bridge->loop, &client->watch, events);
+    loop_unwatch(&pair->bridge->loop, &client->watch);
+    return true;
+}
+
+/* For a client that has gone the guest has only so much time. */
+static void hurry(struct pair *pair)
+{
+    if (pair->client.gone)
+        pair->deadline = clock_earlier(pair->deadline, clock_after(pair->bridge->loop.now, GONE_PATIENCE));
 }
 
 static void set_short(struct pair *pair, bool is_short)
@@ -39,11 +49,8 @@ static void give_up(struct pair *pair, const char *subject, const char *reason)
 
 static void give_up_dialling(struct pair *pair)
 {
-    if (pair->client.gone)
-        bridge_close_pair(pair, false);
-    else
-        give_up(pair, pair->bridge->options->connect.text,
-                pair->dial.reason != NULL ? pair->dial.reason : "no answer in time");
+    give_up(pair, pair->bridge->options->connect.text,
+            pair->dial.reason != NULL ? pair->dial.reason : "no answer in time");
 }
 
 /* A hybrid client is told that the guest is there. Return: false if it does not take that. */
@@ -64,7 +71,7 @@ static void connected(struct pair *pair)
 {
     struct bridge *bridge = pair->bridge;
 
-    if (!tell_connected(pair)) {
+    if (!tell_connected(pair) && !pair->client.gone) {
         bridge_close_pair(pair, false);
         return;
     }
@@ -82,7 +89,11 @@ static void pause_dialling(struct pair *pair)
     struct loop *loop = &pair->bridge->loop;
 
     set_short(pair, pair->dial.failure == DIAL_SHORT);
-    if (loop->now >= pair->deadline || pair->client.gone) {
+    if (pair->client.gone) {
+        bridge_close_pair(pair, false);
+        return;
+    }
+    if (loop->now >= pair->deadline) {
         give_up_dialling(pair);
         return;
     }
@@ -147,6 +158,7 @@ static void dial_ready(struct watch *watch, uint32_t events)
 static void start_dialling(struct pair *pair)
 {
     pair->deadline = clock_after(pair->bridge->loop.now, pair->bridge->options->connect_timeout);
+    hurry(pair);
     dial(pair);
 }
 
@@ -185,23 +197,32 @@ static void read_line(struct pair *pair)
     }
 }
 
-/* Return: false if the client has gone and the pair is closed. A dial under way may still take what it has sent. */
+static bool has_unread(const struct side *side)
+{
+    char byte;
+
+    return recv(side->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* A client that has gone is dialled for no more. But what it sent goes to the guest if that is being connected already.
+ * Return: false if the pair is closed. */
 static bool look_at_client(struct pair *pair, uint32_t events)
 {
-    struct loop *loop = &pair->bridge->loop;
     struct side *client = &pair->client;
+    struct loop *loop = &pair->bridge->loop;
 
     if ((events & EPOLLRDHUP) != 0)
         client->closing = true;
-    if (client->gone || ((events & (EPOLLHUP | EPOLLERR)) == 0 && !(client->closing && side_hung_up(client))))
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+        client->hung = true;
+    if (!client->hung && !(client->closing && side_hung_up(client)))
         return true;
-    if (pair->state != PAIR_DIALS || (events & EPOLLERR) != 0) {
+    client->gone = true;
+    if (pair->state == PAIR_PAUSES || (events & EPOLLERR) != 0 || !has_unread(client)) {
         bridge_close_pair(pair, false);
         return false;
     }
-    client->gone = client->hung = true;
-    loop_unwatch(loop, &client->watch);
-    pair->deadline = clock_earlier(pair->deadline, clock_after(loop->now, GONE_PATIENCE));
+    hurry(pair);
     loop_set(loop, &pair->timer, clock_earlier(pair->timer.when, pair->deadline));
     return true;
 }
@@ -214,9 +235,10 @@ static void client_ready(struct watch *watch, uint32_t events)
         return;
     if (pair->state == PAIR_ASKED && (events & EPOLLIN) != 0)
         read_line(pair);
-    if (pair->state == PAIR_UP || pair->state == PAIR_CLOSED)
-        return;
-    watch_client(pair);
+    if (pair->state == PAIR_ASKED && pair->client.gone)
+        bridge_close_pair(pair, false);
+    if (pair->state == PAIR_ASKED || pair->state == PAIR_DIALS || pair->state == PAIR_PAUSES)
+        watch_client(pair);
 }
 
 static void due(struct timer *timer)
@@ -228,6 +250,8 @@ static void due(struct timer *timer)
         return;
     if (pair->state == PAIR_ASKED)
         give_up(pair, "a client is closed", "no first line within 10 s");
+    else if (now >= pair->deadline && pair->client.gone)
+        bridge_close_pair(pair, false);
     else if (now >= pair->deadline)
         give_up_dialling(pair);
     else if (pair->state == PAIR_PAUSES)

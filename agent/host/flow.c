@@ -49,8 +49,13 @@ void flow_room_close(struct flow_room *room)
 static bool take_pipe(struct flow *flow, struct flow_room *room)
 {
     room->pipe_used = true;
-    if (room->pipe_count == 0)
-        return pipe2(flow->pipe, O_CLOEXEC | O_NONBLOCK) == 0;
+    if (room->pipe_count == 0) {
+        if (pipe2(flow->pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+            return false;
+        fcntl(flow->pipe[1], F_SETPIPE_SZ,
+              SPLICE_SIZE); /* where many pipes are there already, the kernel's size will do */
+        return true;
+    }
     memcpy(flow->pipe, room->pipes[--room->pipe_count].ends, sizeof flow->pipe);
     return true;
 }
@@ -242,7 +247,7 @@ static bool fill_by_splice(struct flow *flow, struct flow_room *room)
         flow->piped = (size_t)got;
         if (got < SPLICE_LEAST)
             flow->full = 0;
-        return true;
+        return true; /* if only to hand it on */
     }
     if (got < 0 && errno == EINVAL) {
         flow->no_splice = true;

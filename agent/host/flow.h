@@ -47,6 +47,7 @@ struct flow {
     int pipe[2]; /* -1, or holds `piped` bytes */
     size_t piped;
     int64_t moved;  /* when `to` last took something */
+    int queued;     /* the owner's: bytes on their way to the peer of `to`, when it last looked */
     unsigned full;  /* reads in a row that filled the buffer */
     bool no_splice; /* this kind of socket does not */
     bool ended;     /* all has been delivered, or is given up */

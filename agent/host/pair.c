@@ -15,6 +15,7 @@
 #define PATIENCE       CLOCK_SECOND              /* BRIDGE-CLOSE: for a receiver that takes nothing */
 #define RESET_PATIENCE (CLOCK_SECOND / 2)        /* BRIDGE-RESET: within 1 s */
 #define ASK_AGAIN      (150 * CLOCK_MILLISECOND) /* has the half-closed side gone? */
+#define LOOK_AGAIN     (150 * CLOCK_MILLISECOND)
 #define LEAVE_LOOK     (20 * CLOCK_MILLISECOND)
 #define DROP_ROUNDS    16
 
@@ -38,14 +39,18 @@ void pair_close_socket(struct side *side, struct flow_room *room, bool reset)
     side->watch.registered = false;
 }
 
-/* Return: bytes that the kernel still has to get to the peer, and would drop with the socket. */
-static int unsent(const struct side *side)
+/* Return: bytes on their way to the peer, as far as the kernel says. */
+static int queued_at(const struct side *side)
 {
     int count = 0;
 
-    if (side->watch.fd < 0 || side->gone || !is_tcp(side))
-        return 0;
     return ioctl(side->watch.fd, SIOCOUTQ, &count) == 0 ? count : 0;
+}
+
+/* Return: bytes that the kernel still has to get to the peer, and would drop with the socket. */
+static int unsent(const struct side *side)
+{
+    return side->watch.fd < 0 || side->gone || !is_tcp(side) ? 0 : queued_at(side);
 }
 
 static bool is_reset(const struct pair *pair)
@@ -112,6 +117,13 @@ static int64_t give_up_at(const struct flow *flow)
     return clock_after(flow->moved > flow->from->gone_at ? flow->moved : flow->from->gone_at, PATIENCE);
 }
 
+/* Return: when to look at a flow whose sender has gone, and whose receiver does not take it all. */
+static int64_t look_at_flow(const struct flow *flow, int64_t now)
+{
+    return clock_earlier(give_up_at(flow),
+                         flow->ended || !flow->from->gone ? CLOCK_NEVER : clock_after(now, LOOK_AGAIN));
+}
+
 /* Return: when only asking again will tell that the side has gone. */
 static int64_t ask_at(const struct side *side, int64_t now)
 {
@@ -159,22 +171,26 @@ static void settle(struct pair *pair)
         begin_to_leave(pair);
         return;
     }
-    when = clock_earlier(give_up_at(&pair->up), give_up_at(&pair->down));
+    when = clock_earlier(look_at_flow(&pair->up, loop->now), look_at_flow(&pair->down, loop->now));
     when = clock_earlier(when, clock_earlier(ask_at(client, loop->now), ask_at(guest, loop->now)));
     loop_set(loop, &pair->timer, when);
 }
 
-static void run(struct pair *pair)
+/* Run the flows that an event may be for: input from `side`, or room there; both when it has ended somehow. */
+static void run(struct pair *pair, const struct side *side, uint32_t events)
 {
     struct bridge *bridge = pair->bridge;
+    struct flow *from = side == &pair->client ? &pair->up : &pair->down;
+    struct flow *to = side == &pair->client ? &pair->down : &pair->up;
+    const bool ended = (events & ~(EPOLLIN | EPOLLOUT)) != 0;
 
     bridge->room.now = bridge->loop.now;
-    if (pair->client.gone || pair->guest.gone) { /* what came before the end goes first */
-        note_gone(&pair->client, &pair->down, bridge->loop.now);
-        note_gone(&pair->guest, &pair->up, bridge->loop.now);
-    }
-    flow_run(&pair->up, &bridge->room);
-    flow_run(&pair->down, &bridge->room);
+    note_gone(&pair->client, &pair->down, bridge->loop.now);
+    note_gone(&pair->guest, &pair->up, bridge->loop.now);
+    if (ended || (events & EPOLLIN) != 0)
+        flow_run(from, &bridge->room);
+    if (ended || (events & EPOLLOUT) != 0)
+        flow_run(to, &bridge->room);
     bridge_changed(bridge);
     settle(pair);
 }
@@ -205,7 +221,7 @@ static void client_ready(struct watch *watch, uint32_t events)
     struct pair *pair = LOOP_OWNER(watch, struct pair, client.watch);
 
     look_at(&pair->client, events);
-    run(pair);
+    run(pair, &pair->client, events);
 }
 
 static void guest_ready(struct watch *watch, uint32_t events)
@@ -213,7 +229,7 @@ static void guest_ready(struct watch *watch, uint32_t events)
     struct pair *pair = LOOP_OWNER(watch, struct pair, guest.watch);
 
     look_at(&pair->guest, events);
-    run(pair);
+    run(pair, &pair->guest, events);
 }
 
 static void ask_again(struct side *side)
@@ -222,22 +238,23 @@ static void ask_again(struct side *side)
         side->gone = true;
 }
 
-/* A Unix socket is called writable once it is three quarters empty: whether anything has been taken, trying tells. */
-static void give_up_if_due(struct pair *pair, struct flow *flow)
+/* Give up what the receiver has taken nothing of for too long. What it takes out of its socket's queue counts, which an
+ * event tells only in large steps. */
+static void press_on(struct flow *flow, int64_t now)
 {
-    struct bridge *bridge = pair->bridge;
+    const int queued = flow->from->gone && !flow->ended ? queued_at(flow->to) : 0;
 
-    if (give_up_at(flow) > bridge->loop.now)
-        return;
-    bridge->room.now = bridge->loop.now;
-    flow_run(flow, &bridge->room);
-    if (give_up_at(flow) <= bridge->loop.now)
+    if (queued < flow->queued)
+        flow->moved = now;
+    flow->queued = queued;
+    if (give_up_at(flow) <= now)
         flow_drop(flow);
 }
 
 static void due(struct timer *timer)
 {
     struct pair *pair = LOOP_OWNER(timer, struct pair, timer);
+    const int64_t now = pair->bridge->loop.now;
 
     if (pair->state == PAIR_LEAVES) {
         leave(pair);
@@ -245,9 +262,9 @@ static void due(struct timer *timer)
     }
     ask_again(&pair->client);
     ask_again(&pair->guest);
-    give_up_if_due(pair, &pair->up);
-    give_up_if_due(pair, &pair->down);
-    run(pair);
+    press_on(&pair->up, now);
+    press_on(&pair->down, now);
+    run(pair, &pair->client, EPOLLRDHUP);
 }
 
 static struct flow flow_between(struct side *from, struct side *to, uint64_t *counter)
@@ -265,8 +282,9 @@ void pair_up(struct pair *pair)
     pair->client.watch.ready = client_ready;
     pair->guest.watch.ready = guest_ready;
     pair->timer.due = due;
-    if (pair->client.gone) /* while it was dialled for; what it has sent is to arrive */
-        run(pair);
-    else
-        settle(pair);
+    if (pair->client.gone || pair->client.closing) { /* it has said all it will */
+        note_gone(&pair->client, &pair->down, bridge->loop.now);
+        flow_run(&pair->up, &bridge->room);
+    }
+    settle(pair);
 }

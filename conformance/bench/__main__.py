@@ -10,39 +10,15 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from guestwire.bench.result import Result, least, most, tell
 from guestwire.bench.stage import BenchError, Stage, interleaved, load, pss, stage
 
 AGENT = "build/smolvm-guest-agent"
 ORACLE = "oracle/agent.py"
 GIB = 1 << 30
 KIB = 1024
-
-
-@dataclass(frozen=True)
-class Result:
-    """One bar. `value` is to be at most (or at least) `bar`; `note` shows what it was made of."""
-
-    name: str
-    value: float
-    bar: float
-    at_most: bool
-    unit: str
-    note: str
-
-    @property
-    def met(self) -> bool:
-        return self.value <= self.bar if self.at_most else self.value >= self.bar
-
-
-def most(name: str, value: float, bar: float, unit: str, note: str = "") -> Result:
-    return Result(name, value, bar, True, unit, note)
-
-
-def least(name: str, value: float, bar: float, unit: str, note: str = "") -> Result:
-    return Result(name, value, bar, False, unit, note)
 
 
 def serve_agent(on: Stage, name: str, binary: str = AGENT) -> str:
@@ -155,17 +131,7 @@ def main() -> int:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    for result in results:
-        sign = "<=" if result.at_most else ">="
-        word = "ok  " if result.met else "MISS"
-        print(
-            f"{word} {result.name:38} {result.value:8.2f} {sign} {result.bar:g} {result.unit}  {result.note}".rstrip()
-        )
-    Path(options.json).parent.mkdir(parents=True, exist_ok=True)
-    Path(options.json).write_text(json.dumps([asdict(result) | {"met": result.met} for result in results], indent=1))
-    missed = sum(not result.met for result in results)
-    print(f"{len(results) - missed} passed, {missed} failed, 0 skipped")
-    return 1 if missed else 0
+    return tell(results, Path(options.json))
 
 
 if __name__ == "__main__":

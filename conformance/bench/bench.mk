@@ -1,5 +1,5 @@
 # The measuring tools: optimised, for this machine, without sanitizers. `empty` is built like the agent: it is its floor.
-BENCH_TOOLS := build/bench/load build/bench/floor build/bench/empty
+BENCH_TOOLS := build/bench/load build/bench/floor build/bench/relay build/bench/empty
 
 build/bench/%: conformance/bench/%.c conformance/bench/common.c conformance/bench/common.h | $(SYSTEM_TEST)
 	$(Q)echo '  CC    $@'
