@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../host/dial.h"
+#include "../host/hybrid.h"
 
 /* The bytes end with the heap block, so that the sanitizer sees one byte too many. */
 static enum dial_line judge(const char *bytes, size_t length, size_t *used)
@@ -68,12 +69,34 @@ static void bounds_the_line(void **state)
     assert_int_equal(used, DIAL_HYBRID_LINE);
 }
 
+/* BRIDGE-ADDRESS: what a client of a hybrid listener has to say first. */
+static void reads_a_request(void **state)
+{
+    static const char *const bad[] = {"CONNECT 56\n",  "CONNECT 5\n",    "connect 55\n",
+                                      "CONNECT 055\n", "CONNECT 55\r\n", "\n"};
+    static const char request[] = "CONNECT 55\nCONNECT 55\n";
+    size_t used = 0;
+
+    (void)state;
+    for (size_t length = 0; length < 11; length++)
+        assert_int_equal(hybrid_read_request(request, length, 55, &used), DIAL_LINE_MORE);
+    for (size_t length = 11; length < sizeof request; length++) {
+        assert_int_equal(hybrid_read_request(request, length, 55, &used), DIAL_LINE_OK);
+        assert_int_equal(used, 11);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (hybrid_read_request(bad[i], strlen(bad[i]), 55, &used) != DIAL_LINE_BAD)
+            fail_msg("not refused: %s", bad[i]);
+    assert_int_equal(hybrid_read_request("CONNECT 4294967294\n", 19, UINT32_MAX - 1, &used), DIAL_LINE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_a_line_in_any_pieces),
         cmocka_unit_test(refuses_at_the_first_other_byte),
         cmocka_unit_test(bounds_the_line),
+        cmocka_unit_test(reads_a_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
