@@ -9,7 +9,7 @@
 
 #include "../host/status.h"
 
-static void expect_string(const char *string, const char *json)
+static void is_shown_as(const char *string, const char *json)
 {
     char shown[64];
     struct text text = text_in(shown, sizeof shown);
@@ -21,11 +21,11 @@ static void expect_string(const char *string, const char *json)
 static void escapes_strings(void **state)
 {
     (void)state;
-    expect_string("", "\"\"");
-    expect_string("unix:/run/a b", "\"unix:/run/a b\"");
-    expect_string("\"\\\n\x7f", "\"\\u0022\\u005c\\u000a\\u007f\"");
-    expect_string("\xc3\xa4", "\"\xc3\xa4\"");
-    expect_string("a\xff\xc3", "\"a??\"");
+    is_shown_as("", "\"\"");
+    is_shown_as("unix:/run/a b", "\"unix:/run/a b\"");
+    is_shown_as("\"\\\n\x7f", "\"\\u0022\\u005c\\u000a\\u007f\"");
+    is_shown_as("\xc3\xa4", "\"\xc3\xa4\"");
+    is_shown_as("a\xff\xc3", "\"a??\"");
 }
 
 int main(void)
