@@ -35,7 +35,7 @@ def _number(index: int) -> bytes:
     return index.to_bytes(4, "big")
 
 
-@case("BRIDGE-MANY/at-once", deadline=60)
+@case("BRIDGE-MANY/at-once", transports=TWO, deadline=60)
 def test_a_thousand_at_once(bridge: BridgeBench) -> None:
     """All up at the same time; then each says its number, and is answered with it."""
     with _enough_descriptors(2 * MANY + 200):

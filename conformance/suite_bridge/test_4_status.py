@@ -139,6 +139,13 @@ def test_status_removed(bridge: BridgeBench) -> None:
     expect_equal(bridge.witness.names(bridge.program.folder), [], "what stands in its folder after the stop")
 
 
+@case("BRIDGE-STATUS/unwritable", transports=UNIX, twin="BRIDGE-STATUS/removed")
+def test_status_that_cannot_be_written(bridge: BridgeBench) -> None:
+    """A supervisor would look at it in vain. Nothing is left, the socket least of all."""
+    bridge.refuses(bridge.command("--status", f"{bridge.program.folder}/nowhere/status"), 1)
+    expect_equal(bridge.witness.names(bridge.program.folder), [], "what stands in its folder")
+
+
 @case("BRIDGE-STATUS/failed", transports=UNIX)
 def test_status_of_a_failed_start(bridge: BridgeBench) -> None:
     bridge.program.keep(bridge.socket_path)
