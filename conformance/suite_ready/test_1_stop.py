@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -15,7 +16,7 @@ import pytest
 
 from guestwire.drive import process
 from guestwire.drive.gate import PATIENCE, START, Gate, GateBench, expect_late, expect_ready
-from guestwire.drive.services import Visit, bytewise, hangs_up, says, silent
+from guestwire.drive.services import Visit, asked, bytewise, hangs_up, says, silent
 from guestwire.judge.case import case
 from guestwire.judge.outcome import about, expect, expect_equal
 from guestwire.suite_ready.names import World
@@ -249,9 +250,18 @@ def test_ignored_and_blocked_signals(gate: GateBench) -> None:
 @case("READY-CLEAN/signals", variant="sigpipe")
 def test_a_service_that_closes_before_it_is_asked(gate: GateBench) -> None:
     """SIGPIPE has its usual action."""
-    for _ in range(3):
-        service = gate.service(*[hangs_up] * 10, says(b"HTTP/1.1 200 OK\r\n\r\n"))
-        expect_ready(gate.run("http", service.target, "--timeout", "10", "--interval", "0.01"))
+
+    def deaf(visit: Visit) -> None:
+        visit.read_until(b"\n")
+        visit.sock.shutdown(socket.SHUT_RD)  # from here on sending to it fails, as behind a close
+        visit.send(b"OK 7\n")
+        time.sleep(0.1)
+        visit.close()
+
+    service = gate.service(deaf, deaf, asked(says(b"OK 7\nHTTP/1.1 200 OK\r\n\r\n"), b"\n"))
+    target = service.target.replace("unix:", "hybrid:") + ":22"
+    expect_ready(gate.run("http", target, "--timeout", "10"))
+    expect_equal(len(service.visits), 3, "connections")
 
 
 CLOSED = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)]

@@ -12,7 +12,7 @@ from guestwire.judge.case import case
 from guestwire.judge.outcome import about, expect, expect_equal
 from guestwire.suite_ready.test_1_target import deaf
 
-EARLY = 0.05  # seconds by which what two processes note may differ
+EARLY = 0.2  # seconds that something may seem too short: a busy machine notes its beginning late
 PONG = b'\x01\0\0\x00\x41{"ok":true,"op":"pong","agent_version":"1.0","proto":1}'.ljust(70)
 
 
@@ -37,6 +37,7 @@ def test_an_attempt_ends_at_its_deadline(gate: GateBench) -> None:
     running = gate.start("ssh", service.target, "--attempt-timeout", "0.4", "--interval", "0.1", "--timeout", "20")
     service.visited(3)
     running.stop()
+    service.left()
     for visit in (0, 1):
         expect_between(lived(service, visit), 0.4, "an attempt's end")
 
@@ -79,6 +80,7 @@ def test_an_attempt_has_5_s(gate: GateBench) -> None:
     running = gate.start("ssh", service.target)
     service.visited(2)
     running.stop()
+    service.left()
     expect_between(lived(service, 0), 5, "an attempt's end")
 
 
@@ -123,7 +125,7 @@ def test_the_pause_between_attempts(gate: GateBench, interval: float | None) -> 
     service.visited(5)
     running.stop()
     found, wanted = gaps(service)[:4], interval or 0.2
-    expect(sum(found) / 4 >= wanted - EARLY, f"{wanted:g} s between attempts, on average", found)
+    expect(sum(found) / 4 >= 0.6 * wanted, f"{wanted:g} s between attempts, on average", found)
     expect(min(found) <= wanted + 0.15, f"no more than {wanted:g} s between attempts", found)
 
 
@@ -134,6 +136,7 @@ def test_the_pause_after_an_attempt_that_lasted(gate: GateBench) -> None:
     running = gate.start("ssh", service.target, "--attempt-timeout", "0.5", "--interval", "0.5", "--timeout", "30")
     service.visited(3)
     running.stop()
+    service.left()
     expect(max(gaps(service)[:2]) >= 0.5 - EARLY, "0.5 s after an attempt's end", gaps(service))
 
 
