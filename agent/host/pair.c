@@ -2,110 +2,15 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <linux/sockios.h>
 
 #include "guest/clock.h"
 
-#define PATIENCE       CLOCK_SECOND              /* BRIDGE-CLOSE: for a receiver that takes nothing */
-#define RESET_PATIENCE (CLOCK_SECOND / 2)        /* BRIDGE-RESET: within 1 s */
-#define ASK_AGAIN      (150 * CLOCK_MILLISECOND) /* has the half-closed side gone? */
-#define LOOK_AGAIN     (150 * CLOCK_MILLISECOND)
-#define LEAVE_LOOK     (20 * CLOCK_MILLISECOND)
-#define DROP_ROUNDS    16
-
-static bool is_tcp(const struct side *side)
-{
-    return side->family == AF_INET || side->family == AF_INET6;
-}
-
-void pair_close_socket(struct side *side, struct flow_room *room, bool reset)
-{
-    const struct linger none = {.l_onoff = 1, .l_linger = 0};
-
-    if (side->watch.fd < 0)
-        return;
-    for (int i = 0; i < DROP_ROUNDS && recv(side->watch.fd, room->buffer, FLOW_BUFFER, MSG_DONTWAIT) > 0; i++) {
-    }
-    if (reset && is_tcp(side))
-        setsockopt(side->watch.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    close(side->watch.fd);
-    side->watch.fd = -1;
-    side->watch.registered = false;
-}
-
-/* Return: bytes on their way to the peer, as far as the kernel says. */
-static int queued_at(const struct side *side)
-{
-    int count = 0;
-
-    return ioctl(side->watch.fd, SIOCOUTQ, &count) == 0 ? count : 0;
-}
-
-/* Return: bytes that the kernel still has to get to the peer, and would drop with the socket. */
-static int unsent(const struct side *side)
-{
-    return side->watch.fd < 0 || side->gone || !is_tcp(side) ? 0 : queued_at(side);
-}
-
-static bool is_reset(const struct pair *pair)
-{
-    return pair->client.error != 0 || pair->guest.error != 0;
-}
-
-static int unsent_of(const struct pair *pair)
-{
-    return unsent(&pair->client) + unsent(&pair->guest);
-}
-
-/* Closing a TCP socket drops what is still to be sent if it is a reset, or if the peer goes on sending: wait for that.
- */
-static void leave(struct pair *pair)
-{
-    struct bridge *bridge = pair->bridge;
-    const int left = unsent_of(pair);
-
-    if (left < pair->unsent && !is_reset(pair))
-        pair->deadline = clock_after(bridge->loop.now, PATIENCE);
-    pair->unsent = left;
-    if (left == 0 || bridge->loop.now >= pair->deadline)
-        bridge_close_pair(pair, left > 0 || is_reset(pair));
-    else
-        loop_set(&bridge->loop, &pair->timer, clock_after(bridge->loop.now, LEAVE_LOOK));
-}
-
-static void tell_reset(const struct pair *pair)
-{
-    const bool client = pair->client.error != 0;
-
-    bridge_fail(pair->bridge, "a pair ended early: the ",
-                client ? "client: " : "guest: ", strerror(client ? pair->client.error : pair->guest.error), NULL);
-}
-
-static void begin_to_leave(struct pair *pair)
-{
-    struct bridge *bridge = pair->bridge;
-    struct side *const sides[] = {&pair->client, &pair->guest};
-
-    flow_drop(&pair->up);
-    flow_drop(&pair->down);
-    if (is_reset(pair))
-        tell_reset(pair);
-    pair->state = PAIR_LEAVES;
-    pair->unsent = unsent_of(pair);
-    pair->deadline = clock_after(bridge->loop.now, is_reset(pair) ? RESET_PATIENCE : PATIENCE);
-    for (size_t i = 0; pair->unsent > 0 && i < 2; i++) {
-        loop_unwatch(&bridge->loop, &sides[i]->watch);
-        if (!is_reset(pair) && unsent(sides[i]) > 0)
-            shutdown(sides[i]->watch.fd, SHUT_WR);
-    }
-    leave(pair);
-}
+#define QUEUE_MOST (256 * 1024)              /* bytes; BRIDGE-PRESSURE */
+#define ASK_AGAIN  (150 * CLOCK_MILLISECOND) /* has the half-closed side gone? */
+#define LOOK_AGAIN (150 * CLOCK_MILLISECOND)
 
 /* Return: when the flow is given up whose sender has gone. */
 static int64_t give_up_at(const struct flow *flow)
@@ -113,8 +18,8 @@ static int64_t give_up_at(const struct flow *flow)
     if (flow->ended || !flow->from->gone)
         return CLOCK_NEVER;
     if (flow->from->error != 0)
-        return clock_after(flow->from->gone_at, RESET_PATIENCE);
-    return clock_after(flow->moved > flow->from->gone_at ? flow->moved : flow->from->gone_at, PATIENCE);
+        return clock_after(flow->from->gone_at, PAIR_RESET_PATIENCE);
+    return clock_after(flow->moved > flow->from->gone_at ? flow->moved : flow->from->gone_at, PAIR_PATIENCE);
 }
 
 /* Return: when to look at a flow whose sender has gone, and whose receiver does not take it all. */
@@ -163,12 +68,12 @@ static void settle(struct pair *pair)
     note_gone(client, &pair->down, loop->now);
     note_gone(guest, &pair->up, loop->now);
     if (pair->up.ended && pair->down.ended) {
-        begin_to_leave(pair);
+        pair_leave(pair);
         return;
     }
     if (!watch_side(loop, client, &pair->up, &pair->down) || !watch_side(loop, guest, &pair->down, &pair->up)) {
         client->error = errno;
-        begin_to_leave(pair);
+        pair_leave(pair);
         return;
     }
     when = clock_earlier(look_at_flow(&pair->up, loop->now), look_at_flow(&pair->down, loop->now));
@@ -242,7 +147,7 @@ static void ask_again(struct side *side)
  * event tells only in large steps. */
 static void press_on(struct flow *flow, int64_t now)
 {
-    const int queued = flow->from->gone && !flow->ended ? queued_at(flow->to) : 0;
+    const int queued = flow->from->gone && !flow->ended ? pair_queued_at(flow->to) : 0;
 
     if (queued < flow->queued)
         flow->moved = now;
@@ -257,7 +162,7 @@ static void due(struct timer *timer)
     const int64_t now = pair->bridge->loop.now;
 
     if (pair->state == PAIR_LEAVES) {
-        leave(pair);
+        pair_leaving(pair);
         return;
     }
     ask_again(&pair->client);
@@ -272,10 +177,23 @@ static struct flow flow_between(struct side *from, struct side *to, uint64_t *co
     return (struct flow){.from = from, .to = to, .counter = counter, .pipe = {-1, -1}};
 }
 
+/* TCP would let its queues grow to many MiB for a pair that was fast at first. */
+static void bound_queues(const struct side *side)
+{
+    const int most = QUEUE_MOST;
+
+    if (side->family != AF_INET && side->family != AF_INET6)
+        return;
+    setsockopt(side->watch.fd, SOL_SOCKET, SO_RCVBUF, &most, sizeof most); /* the kernel doubles it */
+    setsockopt(side->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
+}
+
 void pair_up(struct pair *pair)
 {
     struct bridge *bridge = pair->bridge;
 
+    bound_queues(&pair->client);
+    bound_queues(&pair->guest);
     pair->state = PAIR_UP;
     pair->up = flow_between(&pair->client, &pair->guest, &bridge->status.bytes_to_guest);
     pair->down = flow_between(&pair->guest, &pair->client, &bridge->status.bytes_to_client);
