@@ -1,8 +1,6 @@
 #include "host/pair.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -177,23 +175,22 @@ static struct flow flow_between(struct side *from, struct side *to, uint64_t *co
     return (struct flow){.from = from, .to = to, .counter = counter, .pipe = {-1, -1}};
 }
 
-/* TCP would let its queues grow to many MiB for a pair that was fast at first. */
-static void bound_queues(const struct side *side)
+/* TCP would let the queue of what came grow to many MiB for a pair that was fast at first. */
+static void bound_queue(const struct side *side)
 {
     const int most = QUEUE_MOST;
 
     if (side->family != AF_INET && side->family != AF_INET6)
         return;
     setsockopt(side->watch.fd, SOL_SOCKET, SO_RCVBUF, &most, sizeof most); /* the kernel doubles it */
-    setsockopt(side->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
 }
 
 void pair_up(struct pair *pair)
 {
     struct bridge *bridge = pair->bridge;
 
-    bound_queues(&pair->client);
-    bound_queues(&pair->guest);
+    bound_queue(&pair->client);
+    bound_queue(&pair->guest);
     pair->state = PAIR_UP;
     pair->up = flow_between(&pair->client, &pair->guest, &bridge->status.bytes_to_guest);
     pair->down = flow_between(&pair->guest, &pair->client, &bridge->status.bytes_to_client);
