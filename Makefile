@@ -19,9 +19,10 @@ ORACLE := build/oracle/agent.pyc
 ORACLES := $(ORACLE) build/oracle/bridge.pyc build/oracle/ready.pyc
 ORACLE_RUN := exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/$(ORACLE)
 BRIDGE := exec:build/guestwire bridge
-BRIDGES := "$(BRIDGE)" "exec:build/asan/guestwire bridge" "exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/bridge.pyc"
-GATES := "exec:build/guestwire ready" "exec:build/asan/guestwire ready" "exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/ready.pyc"
-JUDGE := .venv/bin/conform run --strict --report-dir build/report
+ORACLE_BRIDGE := exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/bridge.pyc
+GATE := exec:build/guestwire ready
+ORACLE_GATE := exec:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/ready.pyc
+JUDGE := .venv/bin/conform run --strict --report-dir=build/report
 export PYTHON CJSON_DIR
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -54,15 +55,21 @@ $(ORACLES): build/oracle/%.pyc: oracle/%.py | $(SYSTEM_PYTHON)
 
 example: $(EXAMPLE) ## build/example/guest-agent-go, from conformance/examples/go
 
-conformance: $(AGENT) $(ORACLE) $(VENV) ## judge the agent and the oracle by the contract
-	$(Q).venv/bin/conform run --strict --alike --report-dir build/report/conformance exec:$(AGENT) '$(ORACLE_RUN)' $(CONFORM_ARGS)
+conformance: $(AGENT) $(GUESTWIRE) $(ORACLES) $(VENV) ## judge agent, bridge, gate and their oracles by their contracts
+	+$(Q)$(PYTHON) ci/stages \
+		'agent=$(JUDGE)/conformance --alike --through "$(BRIDGE)" exec:$(AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
+		'bridge=$(JUDGE)/bridge --contract bridge "$(BRIDGE)" "$(ORACLE_BRIDGE)" $(CONFORM_ARGS)' \
+		'ready=$(JUDGE)/ready --contract ready "$(GATE)" "$(ORACLE_GATE)" $(CONFORM_ARGS)'
 
-test: $(AGENT) $(ASAN_AGENT) $(GUESTWIRE) $(ASAN_GUESTWIRE) $(ORACLE) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
+test: $(AGENT) $(ASAN_AGENT) $(GUESTWIRE) $(ASAN_GUESTWIRE) $(ORACLES) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
 	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'fuzz-replay=$(MAKE) -s fuzz-replay' 'harness-tests=$(MAKE) -s harness-tests' \
 		'footprint=.venv/bin/python -m guestwire.bench --check' \
-		'conformance=.venv/bin/conform run --strict --alike --report-dir build/report/test exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
+		'conformance=$(JUDGE)/test --alike --through "$(BRIDGE)" exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
+		'bridge=$(JUDGE)/bridge --contract bridge "$(BRIDGE)" "$(ORACLE_BRIDGE)"' \
+		'ready=$(JUDGE)/ready --contract ready "$(GATE)" "$(ORACLE_GATE)"' \
 		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful' \
-		'mutants=.venv/bin/conform mutants'
+		'mutants=.venv/bin/conform mutants' 'bridge-mutants=.venv/bin/conform mutants --contract bridge' \
+		'ready-mutants=.venv/bin/conform mutants --contract ready'
 
 mutants: $(AGENT) $(VENV) ## judge broken agents: does the suite find each of them out? MUTANTS_ARGS=--full for every case
 	$(Q).venv/bin/conform mutants $(MUTANTS_ARGS)
