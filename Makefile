@@ -56,7 +56,7 @@ $(ORACLES): build/oracle/%.pyc: oracle/%.py | $(SYSTEM_PYTHON)
 example: $(EXAMPLE) ## build/example/guest-agent-go, from conformance/examples/go
 
 conformance: $(AGENT) $(GUESTWIRE) $(ORACLES) $(VENV) ## judge agent, bridge, gate and their oracles by their contracts
-	+$(Q)$(PYTHON) ci/stages \
+	$(Q)$(PYTHON) ci/stages \
 		'agent=$(JUDGE)/conformance --alike --through "$(BRIDGE)" exec:$(AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
 		'bridge=$(JUDGE)/bridge --contract bridge "$(BRIDGE)" "$(ORACLE_BRIDGE)" $(CONFORM_ARGS)' \
 		'ready=$(JUDGE)/ready --contract ready "$(GATE)" "$(ORACLE_GATE)" $(CONFORM_ARGS)'
