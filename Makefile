@@ -68,11 +68,10 @@ test: $(AGENT) $(ASAN_AGENT) $(GUESTWIRE) $(ASAN_GUESTWIRE) $(ORACLES) $(VENV) $
 		'bridge=$(JUDGE)/bridge --contract bridge "$(BRIDGE)" "$(ORACLE_BRIDGE)"' \
 		'ready=$(JUDGE)/ready --contract ready "$(GATE)" "$(ORACLE_GATE)"' \
 		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful' \
-		'mutants=.venv/bin/conform mutants' 'bridge-mutants=.venv/bin/conform mutants --contract bridge' \
-		'ready-mutants=.venv/bin/conform mutants --contract ready'
+		'mutants=.venv/bin/conform mutants'
 
-mutants: $(AGENT) $(VENV) ## judge broken agents: does the suite find each of them out? MUTANTS_ARGS=--full for every case
-	$(Q).venv/bin/conform mutants $(MUTANTS_ARGS)
+mutants: $(AGENT) $(VENV) ## judge broken agents, bridges and gates: is each of them found out? MUTANTS_ARGS=--full for every case
+	$(Q)$(PYTHON) ci/stages $(foreach contract,agent bridge ready,'$(contract)=.venv/bin/conform mutants --contract $(contract) $(MUTANTS_ARGS)')
 
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')

@@ -92,7 +92,8 @@ def hangs_up(visit: Visit) -> None:
 
 
 def resets(visit: Visit) -> None:
-    """Accepts and resets; on a Unix socket that is a close with something unread."""
+    """Accepts, and resets once the gate may have come to read; on a Unix socket that is a close with something unread."""
+    visit.pause(0.05)
     visit.close(reset=True)
 
 

@@ -70,10 +70,12 @@ uint64_t files_hash(const struct world *world)
     for (unsigned i = 0; i < world->nodes; i++) {
         const struct node *node = &world->node[i];
         const unsigned words[] = {i, node->kind, node->parent, node->mode};
+        uint8_t bytes[sizeof words];
 
         if (!node->standing)
             continue;
-        hash = fuzz_hash(hash, (const uint8_t *)words, sizeof words);
+        memcpy(bytes, words, sizeof words);
+        hash = fuzz_hash(hash, bytes, sizeof bytes);
         hash = fuzz_hash(hash, (const uint8_t *)node->name, strlen(node->name) + 1);
     }
     return hash;
