@@ -176,12 +176,13 @@ def test_no_waiting_for_the_end_of_a_pipe(host: Host) -> None:
 def test_no_waiting_for_the_end_of_a_flood(host: Host) -> None:
     """The same, and it never stops writing: only what the pipes held at the kill is sent. The host reads so slowly that the
     pipes are full whenever the agent looks."""
+    timeout = 5 * T  # two shells have to start within it
     escaped: list[int] = []
     with put_away(host, escaped):
-        conversation = begin(host, "echo $$; setsid sh -c 'echo $$; yes >&2 & exec yes' & wait", timeout=T)
+        conversation = begin(host, "echo $$; setsid sh -c 'echo $$; yes >&2 & exec yes' & wait", timeout=timeout)
         shell, flood = read_pids(conversation, 2)
         escaped.append(flood)
-        expect_dead(host, [shell], time.monotonic() + T, KILL_TIME)
+        expect_dead(host, [shell], time.monotonic() + timeout, KILL_TIME)
         received, kind = 0, 0
         held = HELD + host.in_transit
         while kind != protocol.FRAME_JSON and received <= held:
@@ -191,7 +192,7 @@ def test_no_waiting_for_the_end_of_a_flood(host: Host) -> None:
         expect(
             kind == protocol.FRAME_JSON, f"a timeout frame after at most {held} bytes", f"output after {received} bytes"
         )
-        expect_timeout(Answer([(kind, payload)]), T)
+        expect_timeout(Answer([(kind, payload)]), timeout)
         expect(not conversation.answer(REPLY_TIME + SLACK).frames, "end of stream", "more frames")
 
 
