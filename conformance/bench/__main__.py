@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from guestwire.bench.result import Result, least, most, tell
-from guestwire.bench.stage import BenchError, Stage, interleaved, load, pss, stage
+from guestwire.bench.stage import BenchError, Stage, load, medians, pss, stage
 
 AGENT = "build/smolvm-guest-agent"
 ORACLE = "oracle/agent.py"
@@ -50,7 +50,7 @@ def pings(rounds: int, count: int = 400) -> list[Result]:
             "floor": on.serve("echo", "build/bench/floor", "echo", "{socket}"),
             "oracle": serve_agent(on, "oracle", ORACLE),
         }
-        took = interleaved(
+        took = medians(
             rounds,
             **{name: lambda path=path: load("ping", path, count)[0] / count / 1000 for name, path in sockets.items()},
         )
@@ -65,7 +65,7 @@ def runs(rounds: int, count: int = 100) -> list[Result]:
     """`run true` against starting the same shell with pipes, reading them to their end, and waiting."""
     with stage() as on:
         agent = serve_agent(on, "agent")
-        took = interleaved(
+        took = medians(
             rounds,
             agent=lambda: load("run", agent, count)[0] / count / 1000,
             floor=lambda: load("shell", count)[0] / count / 1000,
@@ -76,7 +76,7 @@ def runs(rounds: int, count: int = 100) -> list[Result]:
 
 def starts(rounds: int, count: int = 20) -> list[Result]:
     """From exec to the first answered ping, against the exec of an empty static binary."""
-    took = interleaved(
+    took = medians(
         rounds,
         agent=lambda: statistics.median(load("start", count, AGENT, "--quiet")) / 1e6,
         floor=lambda: statistics.median(load("exec", count, "build/bench/empty")) / 1e6,
@@ -106,7 +106,7 @@ def throughput(kind: str, rounds: int, size: int) -> list[Result]:
         for way in ("copy", "splice"):
             sockets[way] = on.serve(way, "build/bench/floor", f"{kind}-{way}", "{socket}", subject)
         text = json.dumps(request)
-        took = interleaved(
+        took = medians(
             rounds,
             **{name: lambda path=path: size / load(action, path, text, size)[0] for name, path in sockets.items()},
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import socket
+import statistics
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from guestwire.bench.result import Result, least, most, tell
-from guestwire.bench.stage import BenchError, Stage, interleaved, load, pss, stage
+from guestwire.bench.stage import BenchError, Stage, interleaved, load, medians, pss, ratio, stage
 
 BRIDGE = "build/guestwire"
 RELAY = "build/bench/relay"
@@ -51,10 +52,10 @@ def throughput(rounds: int, size: int) -> list[Result]:
         took = interleaved(
             rounds, **{name: lambda path=path: size / load("read", path, "{}", size)[0] for name, path in ways.items()}
         )
-    note = ", ".join(f"{name} {value:.2f} GB/s" for name, value in took.items())
+    note = ", ".join(f"{name} {statistics.median(value):.2f} GB/s" for name, value in took.items())
     return [
-        least("throughput / plain splice loop", took["bridge"] / took["splice"], 0.9, "x", note),
-        least("throughput / socat", took["bridge"] / took["socat"], 1.3, "x", note),
+        least("throughput / plain splice loop", ratio(took["bridge"], took["splice"]), 0.9, "x", note),
+        least("throughput / socat", ratio(took["bridge"], took["socat"]), 1.3, "x", note),
     ]
 
 
@@ -68,7 +69,7 @@ def added_latency(rounds: int, count: int) -> list[Result]:
             "relay": on.serve("relay", RELAY, "block", "{socket}", guest),
             "socat": serve_socat(on, guest),
         }
-        took = interleaved(
+        took = medians(
             rounds,
             **{name: lambda path=path: load("ping", path, count)[0] / count / 1000 for name, path in ways.items()},
         )
@@ -141,7 +142,7 @@ def lasting(count: int = 10_000) -> list[Result]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="guestwire.bench.bridge", description=__doc__)
     parser.add_argument("--check", action="store_true", help="crowds, descriptors and memory only")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of each measurement; medians count (default 9)")
+    parser.add_argument("--rounds", type=int, default=21, help="rounds of each measurement; medians count (default 21)")
     parser.add_argument("--json", default="build/bench/bridge.json", help="where to write the figures")
     options = parser.parse_args()
     try:

@@ -84,13 +84,23 @@ def load(*words: str | int, timeout: float = 120) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
-def interleaved(rounds: int, **measured: Callable[[], float]) -> dict[str, float]:
-    """Each measurement once a round, in turn, so that a busy moment hits all of them. Return: medians."""
+def interleaved(rounds: int, **measured: Callable[[], float]) -> dict[str, list[float]]:
+    """Each measurement once a round, in turn, so that a busy moment hits all of them. Return: a value for each round."""
     values: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(rounds):
         for name, measure in measured.items():
             values[name].append(measure())
-    return {name: statistics.median(found) for name, found in values.items()}
+    return values
+
+
+def medians(rounds: int, **measured: Callable[[], float]) -> dict[str, float]:
+    """As interleaved(). Return: the median of each."""
+    return {name: statistics.median(found) for name, found in interleaved(rounds, **measured).items()}
+
+
+def ratio(over: list[float], under: list[float]) -> float:
+    """The median of the rounds' ratios: steadier than the ratio of medians where the scheduler's mood moves both."""
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 
 def pss(pid: int) -> int:
