@@ -7,6 +7,7 @@
 
 #include <linux/vm_sockets.h>
 
+#include "guest/argument.h"
 #include "guest/clock.h"
 #include "guest/listen.h"
 #include "guest/memory.h"
@@ -186,24 +187,9 @@ static const struct option {
 };
 #define OPTION_COUNT (sizeof table / sizeof *table)
 
-static bool complain(struct text *complaint, const char *subject, const char *value, const char *accepted)
-{
-    text_add(complaint, subject);
-    if (value != NULL) {
-        text_add(complaint, ": bad value '");
-        text_add_bytes(complaint, value, strnlen(value, 100));
-        text_add(complaint, "'");
-    }
-    text_add(complaint, "; accepted: ");
-    text_add(complaint, accepted);
-    return false;
-}
-
 static bool complain_unknown(struct text *complaint, const char *argument)
 {
-    text_add(complaint, "unknown argument '");
-    text_add_bytes(complaint, argument, strnlen(argument, 100));
-    text_add(complaint, "'; accepted:");
+    argument_unknown(complaint, argument);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         text_add(complaint, " ");
         text_add(complaint, table[i].name);
@@ -214,14 +200,9 @@ static bool complain_unknown(struct text *complaint, const char *argument)
 /* Return: the option that `argument` names, with *value what follows its '=', or NULL; NULL if there is none. */
 static const struct option *find_option(const char *argument, const char **value)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const char *rest = after(argument, table[i].name);
-
-        if (rest == NULL || (rest[0] != '\0' && rest[0] != '='))
-            continue;
-        *value = rest[0] == '=' ? rest + 1 : NULL;
-        return &table[i];
-    }
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (argument_names(argument, table[i].name, value))
+            return &table[i];
     return NULL;
 }
 
@@ -235,19 +216,15 @@ static bool read_arguments(struct reading *reading, int argc, char **argv, struc
 
         if (option == NULL)
             return complain_unknown(complaint, argv[i]);
-        if (seen[option - table] && !option->repeatable) {
-            text_add(complaint, option->name);
-            return complain(complaint, " given twice", NULL, "once");
-        }
+        if (seen[option - table] && !option->repeatable)
+            return argument_refuse(complaint, option->name, "given twice", NULL, "once");
         seen[option - table] = true;
         if (option->accepted == NULL && value != NULL)
-            return complain(complaint, option->name, value, "no value");
-        if (option->accepted != NULL && value == NULL && (value = argv[++i]) == NULL) {
-            text_add(complaint, option->name);
-            return complain(complaint, ": value missing", NULL, option->accepted);
-        }
+            return argument_refuse(complaint, option->name, "bad value", value, "no value");
+        if (option->accepted != NULL && value == NULL && (value = argv[++i]) == NULL)
+            return argument_refuse(complaint, option->name, "value missing", NULL, option->accepted);
         if (!option->take(reading, value))
-            return complain(complaint, option->name, value, option->accepted);
+            return argument_refuse(complaint, option->name, "bad value", value, option->accepted);
         if (reading->help || reading->version)
             return true; /* what comes behind does not matter */
     }
@@ -255,7 +232,7 @@ static bool read_arguments(struct reading *reading, int argc, char **argv, struc
         const char *port = getenv("SMOLVM_AGENT_PORT");
 
         if (port != NULL && port[0] != '\0' && !take_port(reading, port))
-            return complain(complaint, "SMOLVM_AGENT_PORT", port, table[1].accepted);
+            return argument_refuse(complaint, "SMOLVM_AGENT_PORT", "bad value", port, table[1].accepted);
     }
     return true;
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "guest/argument.h"
 #include "guest/clock.h"
 #include "guest/number.h"
 
@@ -118,26 +119,9 @@ static const struct option {
 };
 #define OPTION_COUNT (sizeof table / sizeof *table)
 
-static bool complain(struct text *complaint, const char *subject, const char *problem, const char *value,
-                     const char *accepted)
-{
-    text_add(complaint, subject);
-    text_add(complaint, problem);
-    if (value != NULL) {
-        text_add(complaint, ": bad value '");
-        text_add_bytes(complaint, value, strnlen(value, 100));
-        text_add(complaint, "'");
-    }
-    text_add(complaint, "; accepted: ");
-    text_add(complaint, accepted);
-    return false;
-}
-
 static bool complain_unknown(struct text *complaint, const char *argument)
 {
-    text_add(complaint, "unknown argument '");
-    text_add_bytes(complaint, argument, strnlen(argument, 100));
-    text_add(complaint, "'; accepted:");
+    argument_unknown(complaint, argument);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         text_add(complaint, " ");
         text_add(complaint, table[i].name);
@@ -148,14 +132,9 @@ static bool complain_unknown(struct text *complaint, const char *argument)
 /* Return: the option that `argument` names, with *value what follows its '=', or NULL; NULL if there is none. */
 static const struct option *find_option(const char *argument, const char **value)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const size_t length = strlen(table[i].name);
-
-        if (strncmp(argument, table[i].name, length) != 0 || (argument[length] != '\0' && argument[length] != '='))
-            continue;
-        *value = argument[length] == '=' ? argument + length + 1 : NULL;
-        return &table[i];
-    }
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (argument_names(argument, table[i].name, value))
+            return &table[i];
     return NULL;
 }
 
@@ -181,22 +160,22 @@ static bool read_arguments(struct reading *reading, int argc, char **argv, struc
         if (option == NULL)
             return complain_unknown(complaint, argv[i]);
         if (seen[option - table])
-            return complain(complaint, option->name, " given twice", NULL, "once");
+            return argument_refuse(complaint, option->name, "given twice", NULL, "once");
         seen[option - table] = true;
         if (option->accepted == NULL && value != NULL)
-            return complain(complaint, option->name, "", value, "no value");
+            return argument_refuse(complaint, option->name, "bad value", value, "no value");
         if (option->accepted != NULL && value == NULL && (value = argv[++i]) == NULL)
-            return complain(complaint, option->name, ": value missing", NULL, option->accepted);
+            return argument_refuse(complaint, option->name, "value missing", NULL, option->accepted);
         if (!option->take(reading, value))
-            return complain(complaint, option->name, "", value, option->accepted);
+            return argument_refuse(complaint, option->name, "bad value", value, option->accepted);
         if (reading->help || reading->version)
             return true; /* what comes behind does not matter */
     }
     if (!seen[CONNECT])
-        return complain(complaint, table[CONNECT].name, " missing", NULL, ADDRESS_TARGETS);
+        return argument_refuse(complaint, table[CONNECT].name, "missing", NULL, ADDRESS_TARGETS);
     if (!seen[LISTEN] && !take_passed(reading))
-        return complain(complaint, table[LISTEN].name, " missing", NULL,
-                        ADDRESS_LISTENS ", or LISTEN_PID and LISTEN_FDS=1 with a listening descriptor 3");
+        return argument_refuse(complaint, table[LISTEN].name, "missing", NULL,
+                               ADDRESS_LISTENS ", or LISTEN_PID and LISTEN_FDS=1 with a listening descriptor 3");
     return true;
 }
 

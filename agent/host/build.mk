@@ -1,5 +1,5 @@
 # The host's tools, one program: built as the agent is, static by zig for $(ARCH) and once under ASan and UBSan.
-GUESTWIRE_SOURCES := $(sort $(wildcard agent/host/*.c)) $(addprefix agent/,guest/log.c guest/number.c guest/relro.c \
+GUESTWIRE_SOURCES := $(sort $(wildcard agent/host/*.c)) $(addprefix agent/,guest/argument.c guest/log.c guest/number.c guest/relro.c \
 	guest/signals.c guest/start.c) $(sort $(wildcard agent/wire/*.c))
 GUESTWIRE := build/$(if $(filter $(HOST_ARCH),$(ARCH)),,$(ARCH)/)guestwire
 ASAN_GUESTWIRE := build/asan/guestwire

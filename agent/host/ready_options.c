@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/argument.h"
 #include "guest/clock.h"
 #include "host/ready_parts.h"
 
@@ -15,26 +16,10 @@ const char *probe_kind_name(enum probe_kind kind)
     return kinds[kind];
 }
 
-/* SUBJECT: WHAT 'VALUE'; accepted: ACCEPTED, where `value` may be NULL. Return: false. */
-static bool complain(struct text *complaint, const char *subject, const char *what, const char *value,
-                     const char *accepted)
-{
-    text_add(complaint, subject);
-    text_add(complaint, ": ");
-    text_add(complaint, what);
-    if (value != NULL) {
-        text_add(complaint, " '");
-        text_add_bytes(complaint, value, strnlen(value, 100));
-        text_add(complaint, "'");
-    }
-    text_add(complaint, "; accepted: ");
-    text_add(complaint, accepted);
-    return false;
-}
-
 static bool complain_unknown(struct text *complaint, const char *argument)
 {
-    complain(complaint, "ready", "unknown argument", argument, "KIND TARGET with KIND one of " READY_KINDS ", and");
+    argument_unknown(complaint, argument);
+    text_add(complaint, " KIND TARGET with KIND one of " READY_KINDS ", and");
     for (size_t i = 0; i < READY_OPTIONS; i++) {
         text_add(complaint, " ");
         text_add(complaint, ready_table[i].name);
@@ -45,15 +30,9 @@ static bool complain_unknown(struct text *complaint, const char *argument)
 /* Return: the option that `argument` names, with *value what follows its '=', or NULL; NULL if there is none. */
 static const struct ready_option *find_option(const char *argument, const char **value)
 {
-    for (size_t i = 0; i < READY_OPTIONS; i++) {
-        const size_t length = strlen(ready_table[i].name);
-
-        if (strncmp(argument, ready_table[i].name, length) != 0 ||
-            (argument[length] != '\0' && argument[length] != '='))
-            continue;
-        *value = argument[length] == '=' ? argument + length + 1 : NULL;
-        return &ready_table[i];
-    }
+    for (size_t i = 0; i < READY_OPTIONS; i++)
+        if (argument_names(argument, ready_table[i].name, value))
+            return &ready_table[i];
     return NULL;
 }
 
@@ -66,21 +45,22 @@ static bool read_option(struct reading *reading, const struct ready_option *opti
 
     *used = false;
     if (option->kinds != 0 && (reading->probe == NULL || (option->kinds & 1U << reading->probe->kind) == 0))
-        return complain(
+        return argument_refuse(
             complaint, option->name, "not behind a probe that takes it", NULL,
             "--expect with tcp-banner, --path and --status with http, --listen with notify, --hint with all");
     if ((*seen & bit) != 0)
-        return complain(complaint, option->name, "given twice", NULL, "once");
+        return argument_refuse(complaint, option->name, "given twice", NULL, "once");
     *seen |= bit;
     if (option->flag && value != NULL)
-        return complain(complaint, option->name, "bad value", value, "no value");
+        return argument_refuse(complaint, option->name, "bad value", value, "no value");
     if (!option->flag && value == NULL) {
         if (next == NULL)
-            return complain(complaint, option->name, "value missing", NULL, option->accepted);
+            return argument_refuse(complaint, option->name, "value missing", NULL, option->accepted);
         value = next;
         *used = true;
     }
-    return option->take(reading, value) || complain(complaint, option->name, "bad value", value, option->accepted);
+    return option->take(reading, value) ||
+           argument_refuse(complaint, option->name, "bad value", value, option->accepted);
 }
 
 /* Return: false with a complaint where something of the probe at hand is missing. */
@@ -91,10 +71,10 @@ static bool end_probe(const struct reading *reading, struct text *complaint)
     if (probe == NULL)
         return true;
     if (probe->address.text == NULL)
-        return complain(complaint, probe_kind_name(probe->kind), "TARGET missing", NULL,
-                        probe->kind == PROBE_NOTIFY ? READY_NOTIFY : ADDRESS_TARGETS);
+        return argument_refuse(complaint, probe_kind_name(probe->kind), "TARGET missing", NULL,
+                               probe->kind == PROBE_NOTIFY ? READY_NOTIFY : ADDRESS_TARGETS);
     if (probe->kind == PROBE_BANNER && probe->expect == NULL)
-        return complain(complaint, "tcp-banner", "--expect missing", NULL, "--expect PREFIX");
+        return argument_refuse(complaint, "tcp-banner", "--expect missing", NULL, "--expect PREFIX");
     return true;
 }
 
@@ -117,8 +97,8 @@ static bool begin_probe(struct reading *reading, const char *kind, const char *t
     *used = target != NULL && strncmp(target, "--", 2) != 0;
     if (!*used || ready_take_target(reading, target))
         return true;
-    return complain(complaint, kind, "bad target", target,
-                    reading->probe->kind == PROBE_NOTIFY ? READY_NOTIFY : ADDRESS_TARGETS);
+    return argument_refuse(complaint, kind, "bad target", target,
+                           reading->probe->kind == PROBE_NOTIFY ? READY_NOTIFY : ADDRESS_TARGETS);
 }
 
 static bool read_arguments(struct reading *reading, int argc, char **argv, struct text *complaint)
@@ -136,7 +116,7 @@ static bool read_arguments(struct reading *reading, int argc, char **argv, struc
     if (reading->command != READY_RUN)
         return true;
     if (reading->probe == NULL)
-        return complain(complaint, "ready", "no probe", NULL, "KIND TARGET with KIND one of " READY_KINDS);
+        return argument_refuse(complaint, "ready", "no probe", NULL, "KIND TARGET with KIND one of " READY_KINDS);
     return end_probe(reading, complaint);
 }
 
