@@ -23,7 +23,7 @@ from guestwire.mutants.load import CatalogueError, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 ORACLE = AGENT.oracle
 BUILD_NEEDS = ("Makefile", "VERSION", "pyproject.toml", "setup.py", "agent", "ci", "conformance/bench",
-               "conformance/examples/*.mk", "fuzz/*.mk")  # fmt: skip
+               "conformance/examples/*.mk", "conformance/vm/debian.py", "fuzz/*.mk")  # fmt: skip
 BUILD_TIMEOUT = 300.0  # seconds; the first of a run compiles everything
 
 

@@ -1,27 +1,8 @@
-"""ci/fetch-cjson: only Debian's own main section of this release is taken from the system's sources."""
+"""A private apt takes only Debian's own main section of this release from the system's sources."""
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
-import pytest
-
-SCRIPT = Path(__file__).resolve().parents[2] / "ci/fetch-cjson"
-
-
-@pytest.fixture(scope="module")
-def fetch() -> ModuleType:
-    """The script as a module."""
-    loader = importlib.machinery.SourceFileLoader("fetch_cjson", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("fetch_cjson", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
+from guestwire.vm import debian
 
 DEB822 = """Types: deb
 # a comment
@@ -56,13 +37,13 @@ deb-src http://mirror.example/debian bookworm main
 """
 
 
-def paragraphs(fetch: ModuleType, entries: list[dict[str, str]]) -> list[str]:
+def paragraphs(entries: list[dict[str, str]]) -> list[str]:
     """What is taken of these entries."""
-    return [text for entry in entries if (text := fetch.debian_source(entry, "bookworm"))]
+    return [text for entry in entries if (text := debian.debian_source(entry, "bookworm", "deb-src"))]
 
 
-def test_deb822(fetch: ModuleType) -> None:
-    assert paragraphs(fetch, fetch.deb822(DEB822)) == [
+def test_deb822() -> None:
+    assert paragraphs(debian.deb822(DEB822)) == [
         "Types: deb-src\n"
         "URIs: http://mirror.example/debian\n"
         "Suites: bookworm bookworm-updates\n"
@@ -71,8 +52,8 @@ def test_deb822(fetch: ModuleType) -> None:
     ]
 
 
-def test_one_line(fetch: ModuleType) -> None:
-    assert paragraphs(fetch, fetch.one_line(ONE_LINE)) == [
+def test_one_line() -> None:
+    assert paragraphs(debian.one_line(ONE_LINE)) == [
         "Types: deb-src\nURIs: http://mirror.example/debian\nSuites: bookworm\nComponents: main\n",
         "Types: deb-src\n"
         "URIs: http://mirror.example/s\n"
