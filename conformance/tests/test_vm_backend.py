@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guestwire.tests.vm_guest import Guest, Packet, World, line
+from guestwire.tests.vm_guest import Guest, Packet, World, line, pair
 from guestwire.vm.packet import BOTH, CREDIT_REQUEST, CREDIT_UPDATE, REQUEST, RESPONSE, RST, RW, SEND, SHUTDOWN
 
 
@@ -28,15 +28,6 @@ def guest(request: pytest.FixtureRequest, world: World) -> Iterator[Guest]:
     guest.start()
     yield guest
     guest.close()
-
-
-def pair(world: World, guest: Guest) -> tuple[socket.socket, int]:
-    """A connection to port 1024 of the guest. Return: the client, and its port as the guest sees it."""
-    client = world.dial()
-    request = guest.receive(REQUEST)
-    guest.send(RESPONSE, 1024, request.source_port)
-    assert line(client) == b"OK %d\n" % request.source_port
-    return client, request.source_port
 
 
 def test_a_client_is_let_in(world: World, guest: Guest) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from guestwire.vm import vhost_user as vu
-from guestwire.vm.packet import HEADER, HOST_CID, RW
+from guestwire.vm.packet import HEADER, HOST_CID, REQUEST, RESPONSE, RW
 
 CID = 3
 BASE, USER, MEMORY = 0x100000, 0x7F00_0000_0000, 8 << 20  # guest-physical, the front end's, bytes
@@ -267,3 +267,12 @@ def line(client: socket.socket) -> bytes:
             break
         data += piece
     return data
+
+
+def pair(world: World, guest: Guest, path: Path | None = None) -> tuple[socket.socket, int]:
+    """A connection to port 1024 of the guest. Return: the client, and its port as the guest sees it."""
+    client = world.dial(path=path)
+    request = guest.receive(REQUEST)
+    guest.send(RESPONSE, 1024, request.source_port)
+    assert line(client) == b"OK %d\n" % request.source_port
+    return client, request.source_port

@@ -238,15 +238,15 @@ class Backend:
             for descriptor in doors:
                 if descriptor in self._doors:
                     self._doors[descriptor]()
+            now = time.monotonic()
+            if now >= tick:
+                tick = now + _TICK
+                self._tick(now)
             try:
                 busy = self.hub.work()
             except QueueError as error:
                 busy = False
                 self._fail(error)
-            now = time.monotonic()
-            if now >= tick:
-                tick = now + _TICK
-                self._tick(now)
 
     def _tick(self, now: float) -> None:
         self.hub.expire(now)

@@ -158,13 +158,7 @@ class Hub:
 
     def _give(self, queue: Virtqueue) -> None:
         start = queue.position
-        outgoing = self.switch.outgoing
-        while outgoing:
-            chain = queue.take()
-            if chain is None:
-                return
-            head, buffers = chain
-            queue.give(head, scatter(buffers, outgoing.popleft()))
+        self._speak(queue)
         for _ in range(len(self._line)):
             stream = self._line[0]
             if not queue.ahead(1) or (queue.position - start) & 0xFFFF >= _PASS:
@@ -174,4 +168,14 @@ class Hub:
                 self._line.append(stream)
             else:
                 stream.queued = False
+        self._speak(queue)  # clients may have ended
         self.to_guest += (queue.position - start) & 0xFFFF
+
+    def _speak(self, queue: Virtqueue) -> None:
+        outgoing = self.switch.outgoing
+        while outgoing:
+            chain = queue.take()
+            if chain is None:
+                return
+            head, buffers = chain
+            queue.give(head, scatter(buffers, outgoing.popleft()))
