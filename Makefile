@@ -76,7 +76,7 @@ mutants: $(AGENT) $(VENV) ## judge broken agents, bridges and gates: is each of 
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
-harness-tests: $(AGENT) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) ## the harness's own tests
+harness-tests: $(AGENT) $(GUESTWIRE) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) $(SYSTEM_E2E) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n 6 conformance/tests
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt
@@ -106,7 +106,7 @@ constants: $(VENV) ## regenerate agent/wire/constants.h and fuzz/guestwire.dict
 	$(Q)mv build/guestwire.dict.new fuzz/guestwire.dict
 
 setup: ## everything the other targets would set up by themselves
-	$(Q)ci/setup packages python cjson test lint example
+	$(Q)ci/setup packages python cjson test lint example e2e
 	+$(Q)$(MAKE) $(if $(V),,-s) $(SYSTEM) $(CJSON_DIR)/cJSON.c $(VENV)
 
 clean: ## drop build/, keep what was downloaded

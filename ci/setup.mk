@@ -4,7 +4,8 @@ SYSTEM_TEST := .cache/packages.test
 SYSTEM_LINT := .cache/packages.lint
 SYSTEM_EXAMPLE := .cache/packages.example
 SYSTEM_FUZZ := .cache/packages.fuzz
-SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE)
+SYSTEM_E2E := .cache/packages.e2e
+SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(SYSTEM_E2E)
 LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(CJSON_DIR)/cJSON.c $(VENV)
 
 .cache/packages.%: ci/packages.txt

@@ -1,0 +1,95 @@
+"""QEMU's command line for a guest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from guestwire.vm.packages import ImageError
+
+VHOST_USER, NATIVE, NONE = "qemu-vhost-user", "qemu-native", ""  # levels; NONE: no vsock device
+CID = 3
+PORT = 1024  # the agent's
+PROGRAMS = {"x86_64": ("qemu-system-x86_64", "qemu-system-x86"), "aarch64": ("qemu-system-aarch64", "qemu-system-arm")}
+# No disk controller nor bus that nobody uses: the guest would look for what is behind them.
+_MACHINES = {"x86_64": "q35,sata=off,smbus=off,i8042=off", "aarch64": "virt,gic-version=3"}
+_CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
+# What makes an emulated guest wait: self-tests, guards against a processor's faults, measuring what is known. Levels up to
+# warnings on the console: kernel reports are of one of them.
+_KERNEL = ("loglevel=5", "nokaslr", "no_timer_check", "mitigations=off", "random.trust_cpu=on", "cryptomgr.notests",
+           "initcall_blacklist=load_system_certificate_list,init_kprobe_trace,crypto_kdf108_init")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A guest to boot. `agent`: a program on the host and its arguments; `overlay`: see image.overlay()."""
+
+    level: str
+    agent: Sequence[str]
+    arch: str = "x86_64"
+    memory_mib: int = 256
+    cpus: int = 1
+    witnesses: int = 2
+    overlay: Mapping[str, bytes | Path] = field(default_factory=dict)
+    kernel: Path | None = None  # None: Debian's
+    shell: bool = False  # on the terminal of whoever boots it
+    cid: int = CID
+
+
+def program(arch: str) -> str:
+    """QEMU's path. Raises ImageError with the command that gets it."""
+    name, package = PROGRAMS[arch]
+    found = shutil.which(name)
+    if found is None:
+        raise ImageError(f"{name} is missing: apt-get install -y --no-install-recommends {package}")
+    return found
+
+
+def command(spec: Spec, kernel: Path, initrd: Path, folder: Path, accelerator: str) -> list[str]:
+    """All words, the program first. What belongs to the guest stands in `folder`. Raises ImageError."""
+    memory = f"{spec.memory_mib}M"
+    return [
+        *(program(spec.arch), "-nodefaults", "-no-user-config", "-display", "none"),
+        *("-accel", accelerator, "-M", f"{_MACHINES[spec.arch]},memory-backend=memory", "-smp", str(spec.cpus)),
+        *_processor(spec.arch, accelerator),
+        *("-m", memory, "-object", f"memory-backend-memfd,id=memory,size={memory},share=on"),
+        *(
+            "-kernel",
+            str(kernel),
+            "-initrd",
+            str(initrd),
+            "-append",
+            f"console={_CONSOLES[spec.arch]} {' '.join(_KERNEL)}",
+        ),
+        *("-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=monitor,path={folder}/qmp.sock,server=on,wait=off"),
+        *("-mon", "chardev=monitor,mode=control"),
+        *_vsock(spec, folder),
+        *_serial_ports(spec, folder),
+    ]
+
+
+def _processor(arch: str, accelerator: str) -> tuple[str, ...]:
+    if accelerator == "kvm":
+        return ("-cpu", "host")
+    return ("-cpu", "cortex-a57") if arch == "aarch64" else ()  # x86: the default; `max` boots in twice the time
+
+
+def _vsock(spec: Spec, folder: Path) -> tuple[str, ...]:
+    if spec.level == NONE:
+        return ()
+    if spec.level == NATIVE:
+        return ("-device", f"vhost-vsock-pci,guest-cid={spec.cid}")
+    return ("-chardev", f"socket,id=vsock,path={folder}/vhost.sock", "-device", "vhost-user-vsock-pci,chardev=vsock")
+
+
+def _serial_ports(spec: Spec, folder: Path) -> list[str]:
+    words = ["-device", "virtio-serial-pci"]
+    if spec.shell:
+        words += ["-chardev", "stdio,id=shell,signal=off", "-device", "virtconsole,chardev=shell"]
+    for number in range(spec.witnesses):
+        words += ["-chardev", f"socket,id=witness{number},path={folder}/witness-{number}.sock,server=on,wait=off"]
+        words += ["-device", f"virtserialport,chardev=witness{number},name=guestwire.witness.{number}"]
+    return words
