@@ -34,6 +34,7 @@ COMMANDS = (  # each a module of guestwire.commands
     "mutants",
     "stateful",
     "fuzz",
+    "vm",
 )
 
 

@@ -54,6 +54,7 @@ class Access:
         self.folder = folder
         self.hybrid = folder / "hybrid.sock"
         self.control = folder / "control.sock"
+        self.connectable = f"hybrid:{self.hybrid}:{PORT}"
 
     def witness(self, number: int) -> Path:
         """The socket of a virtio-serial port."""
