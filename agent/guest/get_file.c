@@ -4,7 +4,6 @@
 #include <fcntl.h>
 
 #include "guest/clock.h"
-#include "guest/transfer.h"
 #include "wire/frame.h"
 #include "wire/reply.h"
 #include "wire/text.h"
@@ -14,7 +13,6 @@
 
 struct download {
     const struct stream *stream;
-    struct transfer transfer;
     int file;
     struct stat status;
     bool half_closed;
@@ -87,23 +85,9 @@ static enum ending wait_for_file(struct download *download, int64_t deadline, bo
     return ENDING_OK;
 }
 
-/* Read up to a chunk into the pipe, or into the buffer where there is no pipe. Return: as read(). */
-static ssize_t read_chunk(struct download *download)
-{
-    const struct sys *sys = download->stream->sys;
-    struct transfer *transfer = &download->transfer;
-
-    if (transfer->pipe[1] >= 0) {
-        const ssize_t got = sys->splice(download->file, transfer->pipe[1], LIMIT_CHUNK);
-
-        if (got >= 0 || errno != EINVAL)
-            return got;
-        transfer_close_pipe(transfer); /* a file that cannot be spliced */
-    }
-    return sys->read(download->file, download->stream->buffer, LIMIT_CHUNK);
-}
-
-/* Return: ENDING_OK with *got bytes ready, 0 at the end of the file. */
+/* Read up to a chunk behind the room for its header. The bytes are copied: a page that is merely lent to the socket
+ * (splice, sendfile) is zeroed on its way when the file is cut (GET-EXACT). Return: ENDING_OK with *got bytes ready, 0
+ * at the end of the file. */
 static enum ending next_chunk(struct download *download, size_t *got)
 {
     const struct stream *stream = download->stream;
@@ -111,7 +95,7 @@ static enum ending next_chunk(struct download *download, size_t *got)
     bool pause = false;
 
     for (;;) {
-        const ssize_t count = read_chunk(download);
+        const ssize_t count = stream->sys->read(download->file, stream->buffer + LIMIT_FRAME_HEADER, LIMIT_CHUNK);
 
         if (count >= 0) {
             *got = (size_t)count;
@@ -132,36 +116,27 @@ static enum ending next_chunk(struct download *download, size_t *got)
 }
 
 /* GET-EXACT: a frame announces only what has been read. */
-static enum ending send_chunk(struct download *download, size_t length)
+static enum ending send_chunk(const struct stream *stream, size_t length)
 {
-    const struct frame_header header = {.type = FRAME_DATA, .length = (uint32_t)length};
-    uint8_t bytes[LIMIT_FRAME_HEADER];
-    enum ending ending;
-
-    frame_encode_header(bytes, header);
-    ending = stream_send(download->stream, bytes, sizeof bytes, MSG_MORE);
-    if (ending != ENDING_OK)
-        return ending;
-    if (download->transfer.pipe[0] >= 0)
-        return stream_send_pipe(download->stream, download->transfer.pipe[0], length);
-    return stream_send(download->stream, download->stream->buffer, length, 0);
+    frame_encode_header(stream->buffer, (struct frame_header){.type = FRAME_DATA, .length = (uint32_t)length});
+    return stream_send(stream, stream->buffer, LIMIT_FRAME_HEADER + length);
 }
 
 static enum ending send_file(struct download *download)
 {
     uint8_t *reply = download->stream->buffer;
     const struct stat *status = &download->status;
-    enum ending ending = stream_send(
-        download->stream, reply, reply_file(reply, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size), 0);
+    enum ending ending = stream_send(download->stream, reply,
+                                     reply_file(reply, status->st_mode & LIMIT_FILE_MODE, (uint64_t)status->st_size));
 
     while (ending == ENDING_OK) {
         size_t got;
 
         ending = next_chunk(download, &got);
         if (ending == ENDING_OK && got == 0)
-            return stream_send(download->stream, reply, reply_eof(reply), 0);
+            return stream_send(download->stream, reply, reply_eof(reply));
         if (ending == ENDING_OK)
-            ending = send_chunk(download, got);
+            ending = send_chunk(download->stream, got);
     }
     return ending;
 }
@@ -173,10 +148,8 @@ enum ending get_file_serve(const struct stream *stream, const struct request *re
     enum ending ending;
 
     if (!open_file(&download, request->path, &error))
-        return stream_send(stream, stream->buffer, reply_error(stream->buffer, &error), 0);
-    transfer_open(&download.transfer, stream->sys);
+        return stream_send(stream, stream->buffer, reply_error(stream->buffer, &error));
     ending = send_file(&download);
-    transfer_close_pipe(&download.transfer);
     stream->sys->close(download.file);
     return ending;
 }

@@ -197,5 +197,5 @@ enum ending put_file_serve(const struct stream *stream, const struct request *re
     if (ending != ENDING_OK)
         return ending;
     return stream_send(stream, reply,
-                       upload.error.code == WIRE_OK ? reply_ok(reply) : reply_error(reply, &upload.error), 0);
+                       upload.error.code == WIRE_OK ? reply_ok(reply) : reply_error(reply, &upload.error));
 }

@@ -172,11 +172,11 @@ static enum ending send_end(const struct run *run, const char *timeout)
     enum ending ending = ENDING_BROKEN;
 
     if (run->killed_at == 0)
-        return stream_send(run->stream, reply, reply_exit(reply, run->child.exit_code), 0);
+        return stream_send(run->stream, reply, reply_exit(reply, run->child.exit_code));
     if (room > STREAM_BUFFER)
         reply = memory_map(room);
     if (reply != NULL)
-        ending = stream_send(run->stream, reply, reply_timeout(reply, timeout, length), 0);
+        ending = stream_send(run->stream, reply, reply_timeout(reply, timeout, length));
     if (room > STREAM_BUFFER)
         memory_unmap(reply, room);
     return ending;
@@ -199,7 +199,7 @@ enum ending run_serve(const struct stream *stream, const struct request *request
     enum ending ending;
 
     if (!command_start(stream->sys, request, origin, &run.child, pipes, &error))
-        return stream_send(stream, stream->buffer, reply_error(stream->buffer, &error), 0);
+        return stream_send(stream, stream->buffer, reply_error(stream->buffer, &error));
     outputs_open(&run.outputs, stream, pipes);
     run.deadline = deadline_of(request->timeout, stream->sys->now());
 

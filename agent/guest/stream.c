@@ -66,56 +66,20 @@ static enum ending wait_to_send(const struct stream *stream, ssize_t sent, bool 
     return waited == ENDING_STOPPED ? waited : ENDING_OK;
 }
 
-enum ending stream_send(const struct stream *stream, const void *bytes, size_t length, int flags)
+enum ending stream_send(const struct stream *stream, const void *bytes, size_t length)
 {
     const uint8_t *next = bytes;
     enum ending ending = ENDING_OK;
     bool late = false;
 
     while (length > 0 && ending == ENDING_OK) {
-        const ssize_t sent = stream->sys->send(stream->fd, next, length, flags | MSG_NOSIGNAL);
+        const ssize_t sent = stream->sys->send(stream->fd, next, length, MSG_NOSIGNAL);
 
         if (sent <= 0) {
             ending = wait_to_send(stream, sent, &late);
             continue;
         }
         next += sent;
-        length -= (size_t)sent;
-        late = false;
-    }
-    return ending;
-}
-
-/* A socket that cannot be spliced to. */
-static enum ending send_pipe_by_hand(const struct stream *stream, int pipe, size_t length)
-{
-    enum ending ending = ENDING_OK;
-
-    while (length > 0 && ending == ENDING_OK) {
-        const ssize_t got = stream->sys->read(pipe, stream->buffer, length < STREAM_BUFFER ? length : STREAM_BUFFER);
-
-        if (got <= 0)
-            return ENDING_BROKEN;
-        ending = stream_send(stream, stream->buffer, (size_t)got, 0);
-        length -= (size_t)got;
-    }
-    return ending;
-}
-
-enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t length)
-{
-    enum ending ending = ENDING_OK;
-    bool late = false;
-
-    while (length > 0 && ending == ENDING_OK) {
-        const ssize_t sent = stream->sys->splice(pipe, stream->fd, length);
-
-        if (sent < 0 && errno == EINVAL)
-            return send_pipe_by_hand(stream, pipe, length);
-        if (sent <= 0) {
-            ending = wait_to_send(stream, sent, &late);
-            continue;
-        }
         length -= (size_t)sent;
         late = false;
     }

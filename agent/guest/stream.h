@@ -42,11 +42,8 @@ bool stream_hung_up(const struct sys *sys, int fd);
  * `deadline`, ENDING_STOPPED. Hang-ups are for the call that follows to find. */
 enum ending stream_wait(const struct stream *stream, short events, int other, int64_t deadline);
 
-/* Send all of it. `flags`: MSG_MORE or 0. */
-enum ending stream_send(const struct stream *stream, const void *bytes, size_t length, int flags);
-
-/* Send `length` bytes that `pipe` holds; by way of the buffer where the socket does not let it be otherwise. */
-enum ending stream_send_pipe(const struct stream *stream, int pipe, size_t length);
+/* Send all of it. */
+enum ending stream_send(const struct stream *stream, const void *bytes, size_t length);
 
 /* Receive 1 to `size` bytes; *received says how many. End of stream is ENDING_GONE. */
 enum ending stream_receive(const struct stream *stream, void *buffer, size_t size, size_t *received);

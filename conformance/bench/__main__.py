@@ -86,7 +86,8 @@ def starts(rounds: int, count: int = 20) -> list[Result]:
 
 
 def throughput(kind: str, rounds: int, size: int) -> list[Result]:
-    """Moving `size` bytes through the agent against the best floor that does the same copying."""
+    """Moving `size` bytes through the agent against the best floor that is allowed: a file's pages must not be lent to the socket,
+    where they are zeroed on their way when the file is cut (GET-EXACT)."""
     with stage() as on:
         source, target = on.folder / "source", on.folder / "target"
         command = f"exec cat {source}"
@@ -110,7 +111,7 @@ def throughput(kind: str, rounds: int, size: int) -> list[Result]:
             rounds,
             **{name: lambda path=path: size / load(action, path, text, size)[0] for name, path in sockets.items()},
         )
-    best = max(took["copy"], took["splice"])
+    best = took["copy"] if kind == "get" else max(took["copy"], took["splice"])
     note = ", ".join(f"{name} {value:.2f} GB/s" for name, value in took.items())
     title = {"get": "get_file", "out": "run output", "put": "put_file"}[kind]
     return [least(f"{title} 1 GiB / best floor", took["agent"] / best, 0.8, "x", note)]
