@@ -64,7 +64,8 @@ conformance: $(AGENT) $(GUESTWIRE) $(ORACLES) $(VENV) ## judge agent, bridge, ga
 test: $(AGENT) $(ASAN_AGENT) $(GUESTWIRE) $(ASAN_GUESTWIRE) $(ORACLES) $(VENV) $(UNIT_PROGRAMS) $(FUZZ_REPLAYS) $(BENCH_TOOLS) ## unit tests, fuzz corpora, the harness's own, conformance of agent, ASan agent and oracle, interleaved hosts, mutants
 	+$(Q)$(PYTHON) ci/stages 'unit=$(MAKE) -s unit' 'fuzz-replay=$(MAKE) -s fuzz-replay' 'harness-tests=$(MAKE) -s harness-tests' \
 		'footprint=.venv/bin/python -m guestwire.bench --check' \
-		'conformance=$(JUDGE)/test --alike --through "$(BRIDGE)" exec:$(AGENT) exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
+		'agent=$(JUDGE)/agent --alike --through "exec:$(ASAN_GUESTWIRE) bridge" exec:$(AGENT) $(CONFORM_ARGS)' \
+		'asan+oracle=$(JUDGE)/test --alike exec:$(ASAN_AGENT) "$(ORACLE_RUN)" $(CONFORM_ARGS)' \
 		'bridge=$(JUDGE)/bridge --contract bridge "$(BRIDGE)" "$(ORACLE_BRIDGE)"' \
 		'ready=$(JUDGE)/ready --contract ready "$(GATE)" "$(ORACLE_GATE)"' \
 		'stateful=.venv/bin/conform stateful exec:$(ASAN_AGENT) --examples 200 --save build/report/stateful' \

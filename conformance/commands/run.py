@@ -82,7 +82,11 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="SHOULD counts like MUST")
     parser.add_argument("--destructive", action="store_true", help="allow fills, floods and signals on running agents")
     parser.add_argument(
-        "--jobs", type=positive, default=0, metavar="N", help="workers (default: at most 4 for each core)"
+        "--jobs",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="workers (default: at most 4 for each core, 8 for bridges)",
     )
 
 

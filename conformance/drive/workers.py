@@ -13,18 +13,19 @@ from guestwire.drive.conversation import CHUNKINGS
 from guestwire.judge.case import Case
 from guestwire.judge.contract import AGENT, Contract
 
-MOST = 4 * (os.cpu_count() or 1)  # most cases wait most of their time
 FEW = 8  # cases that one process is done with before workers have started
 
 
 def worth(agents: Sequence[Connectable], transports: Collection[str], clauses: Collection[str]) -> int:
     """So many for the cases of these clauses, on these transports. Empty: all."""
+    contract = agents[0].contract
+    most = contract.workers * (os.cpu_count() or 1)
     if not clauses:
-        return MOST
-    short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), agents[0].contract)
+        return most
+    short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), contract)
     rows = sum(len(set(agent.transports) & set(transports or agent.transports)) for agent in agents)
     for_short = 1 if short * rows <= FEW else math.ceil(math.sqrt(short * rows / 3))
-    return min(MOST, for_short + long * rows)
+    return min(most, for_short + long * rows)
 
 
 def _cases(wanted: prefilter.Wanted, contract: Contract = AGENT) -> tuple[int, int]:

@@ -26,6 +26,7 @@ class Contract:
     placeholders: tuple[tuple[str, ...], ...]
     leaks: str = ""  # the check that what is held or left after a case breaks; an agent's are told apart
     files: str = ""  # the same for files
+    workers: int = 4  # for each core, at most: how much its cases wait
 
     @property
     def oracle(self) -> Path:
@@ -59,7 +60,7 @@ AGENT = Contract(
 BRIDGE = Contract(
     "bridge", "bridge", CONFORMANCE / "spec/bridge-v1.md", CONFORMANCE / "spec/bridge.toml", CONFORMANCE / "suite_bridge",
     "program", ("unix-unix", "unix-hybrid", "unix-tcp", "tcp-unix"),
-    (("listen", "listen_path"), ("connect", "connect_path")), "BRIDGE-SURVIVE/leaks", "BRIDGE-SURVIVE/files",
+    (("listen", "listen_path"), ("connect", "connect_path")), "BRIDGE-SURVIVE/leaks", "BRIDGE-SURVIVE/files", 8,
 )  # fmt: skip
 READY = Contract(
     "ready", "gate", CONFORMANCE / "spec/ready-v1.md", CONFORMANCE / "spec/ready.toml", CONFORMANCE / "suite_ready",
