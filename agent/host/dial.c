@@ -1,4 +1,4 @@
-#include "host/dial.h"
+#include "host/dial_parts.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,13 +10,10 @@
 #include <linux/vm_sockets.h>
 
 #include "guest/clock.h"
-#include "wire/text.h"
 
 /* A TCP address that says nothing gives way to the next one, or to a fresh attempt: a guest that comes up later is not
  * found by a SYN that was lost before. One retransmission fits. */
 #define PATIENCE (2 * CLOCK_SECOND)
-
-#define HYBRID_OK "OK "
 
 bool dialer_open(struct dialer *dialer, const struct address *target)
 {
@@ -52,7 +49,7 @@ int dial_take(struct dial *dial)
     return fd;
 }
 
-static enum dial_verdict fail(struct dial *dial, enum dial_failure failure, const char *reason)
+enum dial_verdict dial_fail(struct dial *dial, enum dial_failure failure, const char *reason)
 {
     dial->failure = failure;
     dial->reason = reason;
@@ -65,30 +62,30 @@ static enum dial_verdict fail_errno(struct dial *dial, int err)
 
     switch (err) {
     case ECONNREFUSED:
-        return fail(dial, DIAL_REFUSED, "nothing listens there");
+        return dial_fail(dial, DIAL_REFUSED, "nothing listens there");
     case ECONNRESET: /* vsock: the guest is there, and nobody listens on the port */
-        return fail(dial, vsock ? DIAL_REFUSED : DIAL_CLOSED, vsock ? "nothing listens there" : strerror(err));
+        return dial_fail(dial, vsock ? DIAL_REFUSED : DIAL_CLOSED, vsock ? "nothing listens there" : strerror(err));
     case EAGAIN: /* of a Unix socket */
-        return fail(dial, DIAL_UNREACHABLE, "its queue of connections is full");
+        return dial_fail(dial, DIAL_UNREACHABLE, "its queue of connections is full");
     case ENOENT:
     case ENOTDIR:
     case ENODEV:
-        return fail(dial, DIAL_ABSENT, strerror(err));
+        return dial_fail(dial, DIAL_ABSENT, strerror(err));
     case ETIMEDOUT:
     case EHOSTUNREACH:
     case ENETUNREACH:
-        return fail(dial, DIAL_UNREACHABLE, strerror(err));
+        return dial_fail(dial, DIAL_UNREACHABLE, strerror(err));
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-        return fail(dial, DIAL_SHORT, strerror(err));
+        return dial_fail(dial, DIAL_SHORT, strerror(err));
     default:
-        return fail(dial, DIAL_OTHER, strerror(err));
+        return dial_fail(dial, DIAL_OTHER, strerror(err));
     }
 }
 
-static enum dial_verdict wait_for(struct dial *dial, short events, int64_t until)
+enum dial_verdict dial_wait_for(struct dial *dial, short events, int64_t until)
 {
     dial->events = events;
     dial->until = until;
@@ -110,77 +107,6 @@ static socklen_t target_name(const struct address *target, struct sockaddr_stora
     return sizeof local;
 }
 
-static enum dial_verdict ask(struct dial *dial)
-{
-    char line[DIAL_HYBRID_LINE];
-    struct text text = text_in(line, sizeof line);
-
-    text_add(&text, "CONNECT ");
-    text_add_int(&text, dial->dialer->target.port);
-    text_add(&text, "\n");
-    while (dial->sent < text.length) {
-        const ssize_t sent = send(dial->fd, line + dial->sent, text.length - dial->sent, MSG_NOSIGNAL);
-
-        if (sent >= 0)
-            dial->sent += (size_t)sent;
-        else if (errno == EAGAIN)
-            return wait_for(dial, POLLOUT, CLOCK_NEVER);
-        else if (errno != EINTR)
-            return fail(dial, DIAL_CLOSED, "closed before it was asked");
-    }
-    dial->state = DIAL_ANSWER;
-    return wait_for(dial, POLLIN, CLOCK_NEVER);
-}
-
-enum dial_line dial_read_answer(const char *bytes, size_t length, size_t *used)
-{
-    const size_t prefix = strlen(HYBRID_OK);
-    const char *end = length > 0 ? memchr(bytes, '\n', length < DIAL_HYBRID_LINE ? length : DIAL_HYBRID_LINE) : NULL;
-
-    if (memcmp(bytes, HYBRID_OK, length < prefix ? length : prefix) != 0)
-        return DIAL_LINE_BAD;
-    if (end == NULL)
-        return length < DIAL_HYBRID_LINE ? DIAL_LINE_MORE : DIAL_LINE_BAD;
-    *used = (size_t)(end - bytes) + 1;
-    return *used > prefix ? DIAL_LINE_OK : DIAL_LINE_BAD;
-}
-
-/* Looks before it takes: what comes behind the line is the conversation's. */
-static enum dial_verdict answer(struct dial *dial)
-{
-    for (;;) {
-        char *rest = dial->line + dial->length;
-        const ssize_t seen = recv(dial->fd, rest, sizeof dial->line - dial->length, MSG_PEEK);
-        enum dial_line line;
-        size_t used;
-
-        if (seen < 0 && errno == EAGAIN)
-            return wait_for(dial, POLLIN, CLOCK_NEVER);
-        if (seen < 0 && errno == EINTR)
-            continue;
-        if (seen <= 0)
-            return fail(dial, DIAL_CLOSED, "closed instead of an answer to CONNECT");
-        used = dial->length + (size_t)seen;
-        line = dial_read_answer(dial->line, used, &used);
-        if (line == DIAL_LINE_BAD)
-            return fail(dial, DIAL_UNEXPECTED, "another answer to CONNECT than OK");
-        if (recv(dial->fd, rest, used - dial->length, 0) < 0)
-            return fail(dial, DIAL_CLOSED, "closed instead of an answer to CONNECT");
-        dial->length = used;
-        if (line == DIAL_LINE_OK)
-            return DIAL_DONE;
-    }
-}
-
-static enum dial_verdict shake_hands(struct dial *dial)
-{
-    const enum dial_verdict verdict = dial->state == DIAL_ASK ? ask(dial) : answer(dial);
-
-    if (verdict == DIAL_FAILED)
-        dial_drop(dial); /* the other end sees it at once */
-    return verdict;
-}
-
 static enum dial_verdict connected(struct dial *dial)
 {
     const int on = 1;
@@ -190,7 +116,7 @@ static enum dial_verdict connected(struct dial *dial)
     if (dial->dialer->target.kind != ADDRESS_HYBRID)
         return DIAL_DONE;
     dial->state = DIAL_ASK;
-    return shake_hands(dial);
+    return dial_shake_hands(dial);
 }
 
 static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *name, socklen_t size, int64_t until)
@@ -204,7 +130,7 @@ static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *na
     if (connect(dial->fd, name, size) == 0)
         return connected(dial);
     if (errno == EINPROGRESS || errno == EINTR)
-        return wait_for(dial, POLLOUT, until);
+        return dial_wait_for(dial, POLLOUT, until);
     return fail_errno(dial, errno);
 }
 
@@ -236,9 +162,9 @@ static enum dial_verdict next_address(struct dial *dial, int64_t now)
     case RESOLVE_WAITS:
         dial_drop(dial);
         dial->state = DIAL_NAME;
-        return wait_for(dial, 0, CLOCK_NEVER);
+        return dial_wait_for(dial, 0, CLOCK_NEVER);
     case RESOLVE_FAILED:
-        return fail(dial, DIAL_UNRESOLVED, reason);
+        return dial_fail(dial, DIAL_UNRESOLVED, reason);
     case RESOLVE_DONE:
         break;
     }
@@ -299,7 +225,7 @@ enum dial_verdict dial_step(struct dial *dial, int64_t now)
         return finish_connect(dial, now);
     case DIAL_ASK:
     case DIAL_ANSWER:
-        return shake_hands(dial);
+        return dial_shake_hands(dial);
     }
     return DIAL_FAILED;
 }

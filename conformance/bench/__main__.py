@@ -86,8 +86,8 @@ def starts(rounds: int, count: int = 20) -> list[Result]:
 
 
 def throughput(kind: str, rounds: int, size: int) -> list[Result]:
-    """Moving `size` bytes through the agent against the best floor that is allowed: a file's pages must not be lent to the socket,
-    where they are zeroed on their way when the file is cut (GET-EXACT)."""
+    """Moving `size` bytes through the agent against the best floor that is allowed: a file's pages must not be lent to the
+    socket, where they are zeroed on their way when the file is cut (GET-EXACT)."""
     with stage() as on:
         source, target = on.folder / "source", on.folder / "target"
         command = f"exec cat {source}"

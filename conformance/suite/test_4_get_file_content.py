@@ -227,8 +227,8 @@ def test_file_that_grows(host: Host) -> None:
 @case("GET-EXACT/shrinking", needs="witness")
 @pytest.mark.parametrize("size", [0, 70_001, MIB, 8 * MIB - 4_096], ids=["nothing", "on-its-way", "1-mib", "last-page"])
 def test_file_that_shrinks(host: Host, size: int) -> None:
-    """Cut while the download stands still, also within what is on its way already: no frame is left half, EOF comes, and all bytes
-    are the file's."""
+    """Cut while the download stands still, also within what is on its way already: no frame is left half, EOF comes, and all
+    bytes are the file's."""
     path, data = f"{host.scratch}/file", content(8 * MIB)
     host.witness.write(path, data)
     conversation, header = begun(host, path)
