@@ -140,7 +140,7 @@ def _pytest_options(options: argparse.Namespace, agents: Sequence[Connectable]) 
 
 def _jobs(options: argparse.Namespace, agents: Sequence[Connectable]) -> int:
     """How many workers; 1 is none beside the controller. A running agent gets one case at a time."""
-    if options.cases or any(agent.kind != "exec" for agent in agents):
+    if options.cases or any(agent.runs_already for agent in agents):
         return 1
     wanted = [name for text in options.transport for name in text.split(",")]
     return options.jobs or workers.worth(agents, wanted, options.clause)

@@ -5,6 +5,9 @@ unix:PATH            running already, behind a Unix socket
 tcp:HOST:PORT        running already, behind TCP
 vsock:CID:PORT       running already, behind vsock
 hybrid:PATH:PORT     running already, behind a Unix socket that wants `CONNECT PORT` and answers `OK ...`
+qemu-vhost-user:PATH [ARGS]   started in a guest whose vsock ends in the harness's own backend
+qemu-nested:PATH [ARGS]       the same in a guest within a guest, over the kernel's own vhost_vsock
+qemu-native:PATH [ARGS]       the same over this machine's /dev/vhost-vsock
 NAME                 what the descriptor of that name says (agents/registry.py)
 descriptor:PATH      what the descriptor at PATH says; a PATH that ends in .toml needs no `descriptor:`
 """
@@ -26,9 +29,13 @@ if TYPE_CHECKING:
 
 LOCAL_TRANSPORTS = AGENT.transports
 RUNNING_KINDS = ("unix", "tcp", "vsock", "hybrid")
-TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS)))  # of an agent
+GUEST_KINDS = ("qemu-vhost-user", "qemu-nested", "qemu-native")  # booted for the run: drive/guest.py
+TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS, *GUEST_KINDS)))  # of an agent
 VIA = ("via-unix", "via-hybrid", "via-tcp")  # with --through, behind a bridge: drive/through.py
-FORMS = "exec:PATH [ARGS], unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, hybrid:PATH:PORT, a descriptor's PATH.toml or NAME"
+FORMS = (
+    "exec:PATH [ARGS], qemu-vhost-user:PATH [ARGS], unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, hybrid:PATH:PORT, "
+    "a descriptor's PATH.toml or NAME"
+)
 
 
 class UsageError(Exception):
@@ -61,6 +68,16 @@ class Connectable:
     through: Connectable | None = None  # the bridge of its rows via-unix, via-hybrid and via-tcp
 
     @property
+    def runs_already(self) -> bool:
+        """Whether somebody else has started it."""
+        return self.kind in RUNNING_KINDS
+
+    @property
+    def in_guest(self) -> bool:
+        """Whether it is started in a guest that is booted for the run."""
+        return self.kind in GUEST_KINDS
+
+    @property
     def transports(self) -> tuple[str, ...]:
         if self.kind != "exec":
             return (self.kind,)
@@ -90,7 +107,7 @@ class Connectable:
     @property
     def program(self) -> str:
         """The file that is judged: a script rather than the Python that runs it; "" if the agent runs already."""
-        if self.kind != "exec":
+        if self.runs_already:
             return ""
         words = [word for word in self.argv[1:] if not word.startswith("-")]
         return words[0] if words and Path(self.argv[0]).name.startswith("python") else self.argv[0]
@@ -100,7 +117,7 @@ class Connectable:
         """A short name for tables: for exec the path below the folder `build` or the file's name."""
         if self.declared is not None:
             return self.declared.name
-        if self.kind != "exec":
+        if self.runs_already:
             return self.text
         path = Path(self.program)
         return f"{path.parent.name}/{path.name}" if path.parent.name in ("asan", "aarch64") else path.name
@@ -108,7 +125,7 @@ class Connectable:
     @property
     def sanitized(self) -> bool:
         """Whether the binary carries AddressSanitizer, whose own memory `native-memory` checks would measure."""
-        if self.kind != "exec":
+        if self.runs_already:
             return False
         try:
             return b"__asan_init" in Path(self.argv[0]).read_bytes()
@@ -138,7 +155,9 @@ def _by_descriptor(text: str) -> Connectable | None:
     from guestwire.agents import descriptor, registry  # they parse with this module's words
 
     path = text.removeprefix("descriptor:")
-    if path != text or (path.endswith(".toml") and text.partition(":")[0] not in ("exec", *RUNNING_KINDS)):
+    if path != text or (
+        path.endswith(".toml") and text.partition(":")[0] not in ("exec", *RUNNING_KINDS, *GUEST_KINDS)
+    ):
         return _described(text, descriptor.read(Path(path)))
     if not descriptor.NAME.fullmatch(text):
         return None
@@ -152,7 +171,7 @@ def parse(text: str) -> Connectable:
     kind, colon, rest = text.partition(":")
     if not colon or not rest:
         raise UsageError(f"{text!r} is no connectable; accepted: {FORMS}")
-    if kind == "exec":
+    if kind == "exec" or kind in GUEST_KINDS:
         try:
             words = shlex.split(rest)
         except ValueError as error:

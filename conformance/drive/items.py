@@ -65,9 +65,11 @@ def _chunkings(case: Case, transport: str, full: bool) -> tuple[str, ...]:
 
 def _absent(case: Case, agent: Connectable, transport: str) -> bool:
     """Whether the case does not exist in this row: the transport cannot have it, or the sanitizer's memory would be judged."""
-    if case.transports and transport not in case.transports and agent.kind == "exec":
+    if case.transports and transport not in case.transports and not agent.runs_already:
         return True
-    if ("running" in case.needs and agent.kind == "exec") or ("other-times" in case.needs and agent.times == Timers()):
+    if ("running" in case.needs and not agent.runs_already) or (
+        "other-times" in case.needs and agent.times == Timers()
+    ):
         return True
     return bool(case.needs & ABSENT.get(transport, frozenset())) or (case.native_memory and agent.sanitized)
 

@@ -81,7 +81,7 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     case: Case = request.function.guestwire_case
     agent, transport = request.param
     _check_possible(case, agent)
-    if agent.kind != "exec":
+    if agent.runs_already:
         _check_running(case, request.config)
     row = request.config.stash[SESSION].row(agent, transport)
     if "witness" in case.needs and isinstance(row.witness, NoWitness):
@@ -116,7 +116,7 @@ def program(request: pytest.FixtureRequest) -> Iterator[Program]:
 def _check_possible(case: Case, agent: Connectable) -> None:
     if lacked := in_the_way(case, agent):
         raise NotApplicable(f"lacks {', '.join(lacked)} by its descriptor")
-    if "root" in case.needs and os.geteuid() != 0:
+    if "root" in case.needs and not agent.in_guest and os.geteuid() != 0:
         raise CouldNotRun("needs root (mounts, devices, other users): run it as root")
 
 

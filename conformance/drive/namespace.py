@@ -13,11 +13,9 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+from guestwire.drive.channel import Caller, Channel, serve
 from guestwire.drive.process import become_subreaper
 from guestwire.drive.witness import Witness
 from guestwire.judge.outcome import CouldNotRun
@@ -29,21 +27,6 @@ _MS_REC, _MS_PRIVATE = 16384, 1 << 18
 def _check(result: int, what: str) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), what)
-
-
-def _serve(channel: Connection, private: str) -> None:
-    witness = Witness(Path(private))
-    try:
-        while True:
-            name, arguments, keywords = channel.recv()
-            try:
-                channel.send((True, getattr(witness, name)(*arguments, **keywords)))
-            except Exception as error:
-                channel.send((False, error))
-    except EOFError:
-        pass
-    finally:
-        witness.close()
 
 
 def _helper(descriptor: int, private: str) -> int:
@@ -60,11 +43,11 @@ def _helper(descriptor: int, private: str) -> int:
     _check(libc.mount(b"proc", b"/proc", b"proc", 0, None), "mount /proc")
     _check(libc.mount(b"tmpfs", private.encode(), b"tmpfs", 0, b"mode=0755"), "mount a tmpfs")
     become_subreaper()
-    _serve(Connection(descriptor), private)
+    serve(Channel(descriptor), Witness(Path(private)))
     return 0
 
 
-class NamespacedWitness:
+class NamespacedWitness(Caller):
     """The same calls as Witness, carried out by the helper."""
 
     def __init__(self, folder: Path, local: Witness) -> None:
@@ -78,33 +61,16 @@ class NamespacedWitness:
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
         local.adopt(self._process.pid)
-        self._channel = Connection(ours.detach())
-        self._lock = threading.Lock()
+        super().__init__(Channel(ours.detach()))
         try:
             self.names(str(private))
         except (EOFError, OSError) as error:
             reason = self._process.communicate()[1].decode(errors="replace").strip().rpartition("\n")[2]
             raise CouldNotRun(f"transport unix-ns needs root (CAP_SYS_ADMIN): {reason or error}") from None
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(Witness, name):
-            raise AttributeError(name)
-
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            with self._lock:
-                self._channel.send((name, arguments, keywords))
-                if not self._channel.poll(60):
-                    raise TimeoutError(f"the witness did not answer {name} in 60 s")
-                good, result = self._channel.recv()
-            if good:
-                return result
-            raise result
-
-        return call
-
     def close(self) -> None:
         """End the namespaces with everything in them."""
-        self._channel.close()
+        self.hang_up()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         self._process.kill()

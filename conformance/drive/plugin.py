@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from _pytest.outcomes import Exit as PytestExit
 
 from guestwire.drive import connectable, prefilter, selection
 from guestwire.drive.connectable import TRANSPORTS, Connectable, UsageError
+from guestwire.drive.guest import World
 from guestwire.drive.selection import rows_of
 from guestwire.drive.session import SESSION, NothingToJudge, Session
 from guestwire.judge import expect
 from guestwire.judge.case import DEADLINE
 from guestwire.judge.contract import AGENT, CONTRACTS
 from guestwire.judge.verdict import Exit
+from guestwire.report import about
 
 pytest_plugins = ["guestwire.drive.items", "guestwire.drive.judging"]
 
@@ -82,7 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(collector, "guestwire-collector")
     config.pluginmanager.register(prefilter, "guestwire-prefilter")
     config.stash[selection.FOLDER] = folder
-    config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)))
+    worlds, number = _guests(config, rows)
+    config.stash[SESSION] = Session(Path(tempfile.mkdtemp(dir=folder)), worlds, number)
     config.stash[SESSION].folder.chmod(0o755)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         nothing = ""
@@ -102,6 +106,25 @@ def pytest_configure(config: pytest.Config) -> None:
             raise Red(nothing, returncode=Exit.RED)
 
 
+def _guests(config: pytest.Config, rows: list[tuple[Connectable, str]]) -> tuple[Mapping[str, World], int]:
+    """The guests of the run, booted if this is its controller, and which of their users this process is: 0 the controller."""
+    if hasattr(config, "workerinput"):
+        worlds = config.workerinput["guestwire_worlds"]
+        return {text: World(Path(name)) for text, name in worlds.items()}, int(config.workerinput["workerid"][2:]) + 1
+    wanted = about.unique([row for row in rows if row[0].in_guest])
+    if not wanted or config.option.collectonly:
+        return {}, 0
+    from guestwire.drive.booting import Guests  # what boots them costs a run without any a tenth of a second
+
+    collector = config.pluginmanager.getplugin("guestwire-collector")
+    witnesses = (config.getoption("numprocesses", 0) or 0) + 1  # one for each worker, and one for this process
+    try:
+        collector.guests = Guests(wanted, Path(collector.folder), witnesses)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    return collector.guests.worlds, 0
+
+
 def _to_try(rows: list[tuple[Connectable, str]]) -> list[tuple[Connectable, str]]:
     """The rows whose canary is worth its time: all of an agent, one of a program whose transports are the cases' own matter."""
     first = dict(reversed(rows))
@@ -114,6 +137,9 @@ def pytest_configure_node(node: Any) -> None:
     collector = node.config.pluginmanager.getplugin("guestwire-collector")
     if collector is not None:
         node.workerinput["guestwire_folder"] = collector.folder
+        node.workerinput["guestwire_worlds"] = {
+            text: str(world.folder) for text, world in (collector.guests.worlds if collector.guests else {}).items()
+        }
         node.workerinput["guestwire_started"] = collector.started
         node.workerinput["guestwire_failed"] = sorted(node.config.stash.get(selection.FAILED, ()))
 

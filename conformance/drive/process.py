@@ -18,6 +18,8 @@ from pathlib import Path
 from guestwire.drive.platform import ON_LINUX
 
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
+_CLONE_NEWPID = 0x20000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -75,7 +77,7 @@ class StartSpec:
     oom_score_adj: int | None = None
     pass_fds: tuple[int, ...] = ()
     subreaper: bool = False
-    init: bool = False  # as PID 1 of a PID namespace of its own; the pid is then unshare's, the agent is its child
+    init: bool = False  # as PID 1 of a PID namespace of its own; the pid is then its parent's
     groups_of_its_own: bool = True
 
 
@@ -169,7 +171,23 @@ def counts(pid: int) -> tuple[int, int, int] | None:
         return None
 
 
-_PREPARED = ("ignore", "block", "close", "limits", "umask", "uid", "oom_score_adj", "subreaper")
+def _become_init() -> None:
+    """Go on as PID 1 of a new PID namespace, killed with this process, which stays behind to end as that one does."""
+    if _libc.unshare(_CLONE_NEWPID) != 0:
+        raise OSError(ctypes.get_errno(), "unshare: a PID namespace needs root (CAP_SYS_ADMIN)")
+    child = os.fork()
+    if child == 0:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        return
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # with that by which subprocess learns of the exec
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+_PREPARED = ("init", "ignore", "block", "close", "limits", "umask", "uid", "oom_score_adj", "subreaper")
 
 
 def _needs_preparing(spec: StartSpec) -> bool:
@@ -180,6 +198,8 @@ def _needs_preparing(spec: StartSpec) -> bool:
 
 def _prepare(spec: StartSpec) -> None:
     """Runs in the child, between fork and exec."""
+    if spec.init:
+        _become_init()
     for ignored in spec.ignore:
         signal.signal(ignored, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, spec.block)
@@ -260,7 +280,7 @@ class Started:
             spec = replace(spec, argv=tuple(_reachable(word, stderr_path.parent) for word in spec.argv))
         try:
             self.popen = subprocess.Popen(
-                ("unshare", "--pid", "--fork", "--kill-child", *spec.argv) if spec.init else spec.argv,
+                spec.argv,
                 stdin=stdin,
                 stdout=out,
                 stderr=err,

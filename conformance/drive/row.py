@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import bracket, footprint, server, through
+from guestwire.drive import bracket, footprint, guest, server, through
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.conversation import Conversation
 from guestwire.drive.footprint import Footprint
@@ -23,11 +23,16 @@ SETTLE_TIMEOUT = 4.0  # seconds an agent has to give back what a case used
 class Row:
     """One agent on one transport, for all cases of a worker: the shared server and its footprint after warm-up."""
 
-    def __init__(self, connectable: Connectable, transport: str, witness: Any, folder: Path) -> None:
+    def __init__(
+        self, connectable: Connectable, transport: str, witness: Any, folder: Path, booted: bool = False
+    ) -> None:
+        """`booted`: a guest's, whose first shared agent is the one that its init has started."""
         self.connectable = connectable
+        self._command = guest.command(connectable) if connectable.in_guest else connectable.argv
         self.transport = transport
         self.witness = witness
         self.folder = folder
+        self._booted = booted
         self._agent: Agent | None = None
         self._baseline: Footprint | None = None
         self._pid: int | None = None
@@ -39,7 +44,7 @@ class Row:
     def spec(self, *options: str, **conditions: Any) -> StartSpec:
         """How this row's agent is started: with a plain environment, so that the harness's own shows in no verdict."""
         conditions["env"] = server.ENVIRONMENT | self.connectable.environment | (conditions.get("env") or {})
-        return StartSpec(argv=(*self.connectable.argv, *options), **conditions)
+        return StartSpec(argv=(*self._command, *options), **conditions)
 
     @property
     def started(self) -> Agent | None:
@@ -50,9 +55,7 @@ class Row:
         """The shared agent, started and warmed up if it is not there. The warm-up goes into the transcript."""
         if self._agent is None:
             home = self._home()
-            self._agent = through.start(
-                self.witness, self.connectable, self.transport, self.spec(env=home), self.folder
-            )
+            self._agent = self._begun(home)
             self._pid = self._agent.pid  # none on fd-conn, where each conversation has its own, which has ended by then
             self._instance = ""
             if self._pid is not None:
@@ -65,6 +68,12 @@ class Row:
             if isinstance(self._agent, through.Via):
                 self._agent.note()
         return self._agent
+
+    def _begun(self, home: dict[str, str | bytes]) -> Agent:
+        spec = self.spec(env=home)
+        if self._booted:
+            return guest.start(self.witness, spec, booted=True)
+        return through.start(self.witness, self.connectable, self.transport, spec, self.folder)
 
     @property
     def _one_shots(self) -> bool:
@@ -107,7 +116,7 @@ class Row:
 
     def _home(self) -> dict[str, str | bytes]:
         """A directory of the row's own as HOME and TMPDIR, unless the agent's descriptor has others for it."""
-        if self.connectable.kind != "exec":
+        if self.connectable.runs_already:
             return {}
         path = self.witness.home()
         self._watched = (path,)
@@ -162,3 +171,4 @@ class Row:
             self.witness.drop(folder)
         self._agent = self._baseline = None
         self._watched = ()
+        self._booted = False

@@ -183,6 +183,19 @@ class OneShots(Agent):
         self._pids = []
 
 
+def ask_for(sock: socket.socket, port: int) -> None:
+    """The handshake of a hybrid socket. Raises OSError where nobody answers for the port."""
+    sock.sendall(f"CONNECT {port}\n".encode())
+    line = b""
+    while not line.endswith(b"\n") and len(line) < 64:
+        byte = sock.recv(1)  # one by one: what follows the line is the agent's
+        if not byte:
+            break
+        line += byte
+    if not line.startswith(b"OK "):
+        raise OSError(f"no OK after CONNECT {port}: {line!r}")
+
+
 class Remote(Agent):
     """An agent that runs already. Behind a Unix socket its pid is known (SO_PEERCRED of whoever listens)."""
 
@@ -222,23 +235,12 @@ class Remote(Agent):
             else:
                 sock.connect(self._to.path)
             if self._to.kind == "hybrid":
-                self._handshake(sock)
+                ask_for(sock, self._to.port)
         except BaseException:
             sock.close()
             raise
         sock.settimeout(None)
         return sock
-
-    def _handshake(self, sock: socket.socket) -> None:
-        sock.sendall(f"CONNECT {self._to.port}\n".encode())
-        line = b""
-        while not line.endswith(b"\n") and len(line) < 64:
-            byte = sock.recv(1)  # one by one: what follows the line is the agent's
-            if not byte:
-                break
-            line += byte
-        if not line.startswith(b"OK "):
-            raise OSError(f"no OK after CONNECT {self._to.port}: {line!r}")
 
     def check_alive(self) -> None:
         with self._dial_or_crash():
@@ -267,7 +269,7 @@ def with_listen(argv: tuple[str, ...], listen: str | None) -> tuple[str, ...]:
 
 def start(witness: Any, connectable: Connectable, transport: str, spec: StartSpec, folder: Path) -> Agent:
     """An agent, serving. Raises Crash, DeadlineExceeded or, where it cannot be started at all, CouldNotRun."""
-    if connectable.kind != "exec":
+    if connectable.runs_already:
         return Remote(connectable)
     if not ON_LINUX:
         raise CouldNotRun(lacking("starting an agent"))

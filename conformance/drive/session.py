@@ -6,14 +6,17 @@ import contextlib
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from guestwire.drive import bracket, canary, through
+from guestwire.drive import bracket, canary, guest, through
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.conversation import Conversation
+from guestwire.drive.guest import FarWitness, World
 from guestwire.drive.namespace import NamespacedWitness
 from guestwire.drive.platform import ON_LINUX, lacking
 from guestwire.drive.process import become_subreaper
@@ -33,15 +36,23 @@ class NothingToJudge(Exception):
 class Session:
     """Rows are made when a case first asks for them, and closed at the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, worlds: Mapping[str, World] = MappingProxyType({}), number: int = 0) -> None:
+        """`worlds`: the guests of the run, by connectable; `number` counts those who use them, this process and its workers."""
         self.folder = folder
+        self._worlds = worlds
+        self._number = number
+        self._far: dict[str, FarWitness] = {}
         self._witness = Witness(folder)
         self._namespaced: NamespacedWitness | None = None
         self._rows: dict[tuple[str, str], Row] = {}
         become_subreaper()
 
     def _witness_for(self, connectable: Connectable, transport: str) -> Any:
-        if connectable.kind != "exec":
+        if connectable.in_guest:
+            if connectable.text not in self._far:
+                self._far[connectable.text] = FarWitness(self._worlds[connectable.text], self._number)
+            return self._far[connectable.text]
+        if connectable.runs_already:
             pid = Remote(connectable).pid
             local = pid is not None and shares_world(pid)
             return self._witness if local else NoWitness("the agent runs where the harness cannot see it")
@@ -62,7 +73,8 @@ class Session:
         key = (connectable.text, transport)
         if key not in self._rows:
             witness = self._witness_for(connectable, transport)
-            self._rows[key] = Row(connectable, transport, witness, self.folder)
+            booted = connectable.in_guest and self._number <= 1  # 0 where there are no workers
+            self._rows[key] = Row(connectable, transport, witness, self.folder, booted)
         return self._rows[key]
 
     def check(self, connectable: Connectable, transport: str) -> str:
@@ -75,7 +87,7 @@ class Session:
         here = "unix" if transport == "unix-ns" else transport
         try:
             row = self.row(connectable, here)
-            agent = through.start(row.witness, connectable, here, row.spec(), self.folder)
+            agent = self._first(row, here)
             try:
                 _greet(agent)
                 if isinstance(agent, Server) or (isinstance(agent, Via) and agent.serves):
@@ -84,11 +96,18 @@ class Session:
                 _try_out(agent, connectable, here)
                 return _version(agent)
             finally:
-                agent.stop()
+                if not connectable.in_guest:
+                    agent.stop()
         except (Crash, DeadlineExceeded) as error:
             raise UsageError(f"{connectable.text!r} does not come up: {' '.join(error.actual.split())}") from None
         except (CouldNotRun, OSError) as error:
             raise UsageError(f"{connectable.text!r}: {error}") from None
+
+    def _first(self, row: Row, transport: str) -> Agent:
+        """An agent to try; in a guest that of its init, which goes on."""
+        if row.connectable.in_guest:
+            return guest.start(row.witness, row.spec(), booted=True)
+        return through.start(row.witness, row.connectable, transport, row.spec(), self.folder)
 
     def _check_program(self, connectable: Connectable, transport: str) -> None:
         try:
@@ -111,6 +130,8 @@ class Session:
             row.discard()
         if self._namespaced is not None:
             self._namespaced.close()
+        for witness in self._far.values():
+            witness.hang_up()
         self._witness.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import server, template
+from guestwire.drive import guest, server, template
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import ENVIRONMENT, START_TIMEOUT, Agent, OneShots, Server, describe_exit
@@ -253,6 +253,8 @@ class ViaHybrid(Via):
 def start(witness: Any, connectable: Connectable, transport: str, spec: StartSpec, folder: Path) -> Agent:
     """An agent, serving, behind its bridges if the transport has them. Raises what server.start() does, and Crash or
     DeadlineExceeded for a bridge that does not come up."""
+    if connectable.in_guest:
+        return guest.start(witness, spec)
     bridge = connectable.through
     if bridge is None or not transport.startswith("via-"):
         return server.start(witness, connectable, transport, spec, folder)

@@ -4,6 +4,7 @@ transcript.json and transcript.txt   what went over its connections (judge/trans
 agent.json, stderr.txt               the agent's processes as they were when the case had failed
 threads.txt                          where each of their threads waited, after a TIMEOUT
 case.json                            the verdict
+console.log, qemu.log, backend.log, command.txt   of the guest, where there is one
 alike.txt                            beside the last two, where an agent said something else than another row did
 replay.sh                            runs this case alone
 """
@@ -27,6 +28,7 @@ from pathlib import Path
 from guestwire import __version__
 from guestwire.drive.autopsy import Facts
 from guestwire.drive.connectable import Connectable
+from guestwire.drive.guest import FarWitness
 from guestwire.drive.host import Host
 from guestwire.drive.program import Program
 from guestwire.judge import transcript_file
@@ -61,6 +63,7 @@ class Capture:
 
     processes: list[Facts] = field(default_factory=list)
     threads: str = ""
+    papers: dict[str, bytes] = field(default_factory=dict)  # of the guest's machine, by name
 
 
 def capture(host: Host | Program, hung: bool) -> Capture:
@@ -73,6 +76,8 @@ def capture(host: Host | Program, hung: bool) -> Capture:
                 found.processes.append(facts)
             if hung:
                 found.threads += host.witness.threads(pid) + "\n"
+    if isinstance(host.witness, FarWitness):
+        found.papers = host.witness.world.papers()
     return found
 
 
@@ -109,7 +114,7 @@ def _agent(host: Host | Program, found: Capture, seed: int | None) -> dict[str, 
         "command": list(connectable.argv),
         "environment": {name: str(value) for name, value in host.environment.items()},
         "sha256": programs(connectable),
-        "known": "all" if connectable.kind == "exec" else UNKNOWN,
+        "known": UNKNOWN if connectable.runs_already else "all",
         "seed": seed,  # of --shuffle
         "harness": __version__,
         "python": sys.version.split()[0],
@@ -189,6 +194,8 @@ def write(
     (folder / "agent.json").write_text(json.dumps(_agent(host, found, seed), indent=1) + "\n")
     stderr = b"".join(b"==> pid %d <==\n%s\n" % (facts.pid, facts.stderr) for facts in found.processes)
     (folder / "stderr.txt").write_bytes(stderr)
+    for name, content in found.papers.items():
+        (folder / name).write_bytes(content)
     if result.outcome == Outcome.TIMEOUT:
         (folder / "threads.txt").write_text(found.threads or "no process of the agent's is known here\n")
     return result.evidence

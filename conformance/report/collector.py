@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -22,6 +22,9 @@ from guestwire.judge.alike import Said
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
 from guestwire.report import about, carried, document, folder, github, live, terminal
+
+if TYPE_CHECKING:
+    from guestwire.drive.booting import Guests
 
 
 class Collector:
@@ -40,6 +43,7 @@ class Collector:
         self.agent_versions: dict[str, str] = {}
         self.seed: int | None = None  # of whatever the run chooses at random
         self.verdict: RunVerdict | None = None
+        self.guests: Guests | None = None  # that the run has booted
         self._config = config
         self._rows = rows
         self._results: list[CaseResult] = []
@@ -51,6 +55,7 @@ class Collector:
         self._report_dir = Path(config.getoption("report_dir")) if config.getoption("report_dir") else None
         self._reserved: int | None = None  # a descriptor that keeps other runs out of the report's folder
         self._claimed = False
+        self._ran: list[str] = []  # of each guest
         self._programs: dict[str, str] = {}  # label: SHA-256 before anything was judged
 
     def prepare(self) -> None:
@@ -120,6 +125,7 @@ class Collector:
             labels = (found.reference.agent, found.result.agent)
             agents = [agent for agent in about.unique(self._rows) if agent.label in labels]
             keeping.leave_difference(self._config, found, agents, self._modules[found.result.agent, found.result.id])
+        self._ran = self.guests.lines if self.guests else []
         self.verdict = judge(
             self._results,
             self._rows_by_label(),
@@ -127,7 +133,7 @@ class Collector:
             filtered=selection.is_filtered(self._config),
             strict=option("gate_should"),
             expected=self._expected,
-            errors=[*self._errors.values(), *self._replaced()],
+            errors=[*self._errors.values(), *self._replaced(), *(self.guests.faults() if self.guests else ())],
             expectations=self._expectations,
             lacked={agent.label: agent.lacks for agent, _ in self._rows},
             contract=selection.contract_of(self._config),
@@ -190,6 +196,8 @@ class Collector:
         """Everything but the last line."""
         assert self.verdict is not None
         with github.no_commands(target) if github.here() else contextlib.nullcontext():
+            for line in self._ran:
+                target.print(line, highlight=False, markup=False, soft_wrap=True)
             texts = {agent.label: agent.text for agent, _ in self._rows}
             option = self._config.getoption
             terminal.show(self.verdict, texts, target, option("report_dir") or "", option("through"))
@@ -198,7 +206,9 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """Whatever a worker could not put away: it was killed, say."""
+        """The guests, and whatever a worker could not put away: it was killed, say."""
+        if self.guests is not None:
+            self.guests.stop()
         for pid in children(os.getpid()):
             kill_tree(pid)
             with contextlib.suppress(OSError):

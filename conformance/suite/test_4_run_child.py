@@ -185,7 +185,7 @@ def test_descriptors_of_an_agent_that_inherited_some(host: Host) -> None:
 @case("RUN-CHILD/descriptors", variant="closed", needs="start")
 def test_descriptors_of_an_agent_without_standard_ones(host: Host) -> None:
     agent = host.start(close=(0, 1, 2))
-    answer = agent.run("ls -l /proc/self/fd; echo err >&2")
+    answer = agent.run("(ls -l /proc/self/fd 2>/dev/null); echo err >&2")  # some say that one of them is gone
     expect_standard_only(answer.stdout)
     expect_equal(answer.stderr, b"err\n", "stderr")
 

@@ -214,8 +214,8 @@ def test_exec_without_streams(host: Host) -> None:
 
 @case("RUN-REAP/exit-codes", needs="server destructive")
 def test_64_parallel_exits(host: Host) -> None:
-    """64 different codes, 16 of them signals, at the same moment."""
-    codes = [5 * index + 1 for index in range(48)] + [-number for number in range(1, 17)]
+    """64 different codes, 16 of them signals, at the same moment. Not SIGQUIT: some shells ignore it."""
+    codes = [5 * index + 1 for index in range(48)] + [-number for number in (1, 2, *range(4, 17), 24)]
     commands = [f"exit {code}" if code >= 0 else f"kill -{-code} $$" for code in codes]
     expect_equal(exits(host, [f"sleep 0.1; {command}" for command in commands]), codes, "exit codes")
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,10 @@ def overlay(
     for pattern in _WITNESS:
         for path in sorted(_PACKAGE.glob(pattern)):
             place = f"opt/guestwire/guestwire/{path.relative_to(_PACKAGE)}"
-            entries[place] = cpio.file(path.read_bytes())
+            source = b"" if path.name == "__init__.py" else path.read_bytes()  # what it looks up is not there
+            entries[place] = cpio.file(source)
+            cached = f"{place.rpartition('/')[0]}/__pycache__/{path.stem}.{sys.implementation.cache_tag}.pyc"
+            entries[cached] = parts.compiled(source, f"/{place}")  # for a guest whose Python is of this one's version
     try:
         entries[AGENT] = cpio.file(Path(program).read_bytes(), 0o755)
         for place, content in (extra or {}).items():

@@ -72,10 +72,13 @@ class Access:
 
     def check(self) -> None:
         """Raises Violation if the guest's kernel has reported that something is broken, Crash if the agent has ended."""
-        console = self.console()
-        if (ended := _AGENT_ENDED.search(console)) is not None:
+        if (ended := _AGENT_ENDED.search(self.console())) is not None:
             raise Crash("the agent runs as long as its guest", ended[0])
-        lines = console.splitlines()
+        self.check_machine()
+
+    def check_machine(self) -> None:
+        """The same but for the agent, which a case may have killed. Raises Violation."""
+        lines = self.console().splitlines()
         for number, line in enumerate(lines):
             if _REPORT.search(line):
                 raise Violation(
@@ -91,9 +94,9 @@ class Machine(Access):
         self.processes = processes
         self.facts = facts
 
-    def check(self) -> None:
+    def check_machine(self) -> None:
         """The same; raises Crash if QEMU or the backend has ended."""
-        super().check()
+        super().check_machine()
         for name, process in self.processes.items():
             if process.poll() is not None:
                 raise Crash(f"{name} runs until it is stopped", _ended(self.folder, name, process))

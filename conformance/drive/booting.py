@@ -1,0 +1,83 @@
+"""The guests of a run: booted by its controller before anything is judged, and ended by it whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from guestwire.drive.connectable import Connectable, UsageError
+from guestwire.drive.guest import World
+from guestwire.drive.platform import ON_LINUX
+from guestwire.judge.outcome import Violation
+from guestwire.vm import machine
+from guestwire.vm.machine import Machine, MachineError, Spec
+from guestwire.vm.packages import ImageError
+
+DEADLINE = 120.0  # seconds for a boot, of which a quiet machine needs four without KVM
+
+
+class Guests:
+    """One machine for each connectable that wants one."""
+
+    def __init__(self, agents: Iterable[Connectable], folder: Path, witnesses: int) -> None:
+        """Boot them; what they need stands in `folder`. Raises UsageError, which says what is missing and what mends it; then,
+        and on an interrupt, nothing is left running."""
+        self._machines: dict[str, Machine] = {}
+        try:
+            for number, agent in enumerate(agents):
+                place = folder / f"guest-{number}"
+                place.mkdir(mode=0o700)
+                self._machines[agent.text] = _boot(agent, place, witnesses)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def worlds(self) -> dict[str, World]:
+        """What whoever uses them has to know, by connectable."""
+        return {text: World(booted.folder) for text, booted in self._machines.items()}
+
+    @property
+    def lines(self) -> list[str]:
+        """What ran, a line each."""
+        return [_line(text, booted.facts) for text, booted in self._machines.items()]
+
+    def faults(self) -> list[str]:
+        """What is wrong with the machines themselves, a line each."""
+        told = []
+        for text, booted in self._machines.items():
+            try:
+                booted.check_machine()
+            except Violation as error:
+                told.append(f"{text}: {error.expected}: {error.actual}")
+        return told
+
+    def stop(self) -> None:
+        """End all of them."""
+        while self._machines:
+            self._machines.popitem()[1].stop()
+
+
+def _boot(agent: Connectable, folder: Path, witnesses: int) -> Machine:
+    if not ON_LINUX:
+        raise UsageError(f"{agent.text!r}: a guest is booted on Linux only")
+    spec = Spec(level=agent.kind, agent=agent.argv, witnesses=witnesses)
+    try:
+        return machine.boot(spec, folder, DEADLINE)
+    except (ImageError, MachineError, OSError) as error:
+        said = f"; QEMU says: {lines[-1]}" if (lines := _said(folder)) else ""
+        raise UsageError(f"{agent.text!r}: no guest: {error}{said}") from None
+
+
+def _said(folder: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return (folder / "qemu.log").read_text(errors="replace").strip().splitlines()
+    return []
+
+
+def _line(text: str, facts: machine.Facts) -> str:
+    return (
+        f"{facts.level}: a guest of {facts.memory_mib} MiB on QEMU ({facts.arch}, {facts.accelerator}), Linux {facts.kernel}; "
+        f"{facts.seconds:.1f} s from QEMU's start to the first answered ping [{text}]"
+    )
