@@ -156,7 +156,8 @@ def test_command_that_fails(
 
 
 def _with_as_many_words_as_it_wants(name: str) -> int:
-    options = next(made for count in range(4) if (made := _parsed([name, *["x"] * count])))
+    tried = ([name, *[word] * count] for count in range(4) for word in ("x", "run"))
+    options = next(made for words in tried if (made := _parsed(words)))
     return cli.main(options)
 
 
