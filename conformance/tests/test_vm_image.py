@@ -8,6 +8,7 @@ import stat
 import struct
 from pathlib import Path
 
+import lz4.block
 import pytest
 
 from guestwire.vm import cpio, modules, packages, parts
@@ -88,8 +89,14 @@ def test_a_packed_module() -> None:
     assert modules.unpacked("a/x.ko.xz", lzma.compress(b"code")) == ("a/x.ko", b"code")
 
 
-def test_a_kernel_is_unpacked_where_it_can_be() -> None:
-    packed = lzma.compress(b"\x7fELF kernel") + struct.pack("<I", 11)
+def lz4_legacy(*blocks: bytes) -> bytes:
+    packed = [lz4.block.compress(block, store_size=False) for block in blocks]
+    return b"\x02\x21\x4c\x18" + b"".join(struct.pack("<I", len(block)) + block for block in packed)
+
+
+@pytest.mark.parametrize("packed", [lzma.compress(b"\x7fELF kernel"), lz4_legacy(b"\x7fELF", b" kernel")])
+def test_a_kernel_is_unpacked_where_it_can_be(packed: bytes) -> None:
+    packed += struct.pack("<I", 11)
     head = bytearray(1024)  # two sectors of set-up
     head[0x1F1] = 1
     head[0x202:0x206] = b"HdrS"

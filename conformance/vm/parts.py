@@ -7,8 +7,11 @@ import marshal
 import re
 import struct
 import sys
+from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 from pathlib import PurePosixPath
+
+import lz4.block
 
 from guestwire.vm import cpio, modules
 from guestwire.vm.cpio import Entry
@@ -21,6 +24,7 @@ _NOT_FOR_THE_WITNESS = (  # of Python's library: large, or without what it needs
         "_bz2", "_codecs_", "_crypt", "_curses", "_dbm", "_decimal", "_hashlib", "_lzma", "_sqlite3", "_ssl", "_test", "_uuid",
         "_xx", "nis", "readline")),
 )  # fmt: skip
+_LZ4 = b"\x02\x21\x4c\x18"
 RUNNING = f"python{sys.version_info[0]}.{sys.version_info[1]}"  # bytecode is of one version
 
 
@@ -38,14 +42,25 @@ def kernel(package: Package) -> tuple[str, bytes, dict[str, bytes], list[str]]:
 
 
 def uncompressed(image: bytes) -> bytes:
-    """The ELF file in an x86 bzImage that is packed by xz: QEMU starts it by PVH, so that the guest need not unpack it. Any
-    other kernel as it is."""
+    """The ELF file in an x86 bzImage that is packed by xz or LZ4: QEMU starts it by PVH, so that the guest need not unpack it,
+    which takes a second. Any other kernel as it is."""
     if image[0x202:0x206] != b"HdrS":
         return image
     offset, length = struct.unpack_from("<II", image, 0x248)  # payload_offset and payload_length of the boot protocol
     start = (image[0x1F1] + 1) * 512 + offset
     packed = image[start : start + length - 4]  # its last four bytes are the size when unpacked
-    return lzma.decompress(packed) if packed.startswith(b"\xfd7zXZ\0") else image
+    if packed.startswith(b"\xfd7zXZ\0"):
+        return lzma.decompress(packed)
+    return b"".join(_lz4_blocks(packed[4:])) if packed.startswith(_LZ4) else image
+
+
+def _lz4_blocks(packed: bytes) -> Iterator[bytes]:
+    """Of LZ4's legacy frame: each with its length, and not more than 8 MiB when unpacked."""
+    place = 0
+    while place < len(packed):
+        (length,) = struct.unpack_from("<I", packed, place)
+        yield lz4.block.decompress(packed[place + 4 : place + 4 + length], uncompressed_size=8 << 20)
+        place += 4 + length
 
 
 def python(package: Package) -> dict[str, Entry]:

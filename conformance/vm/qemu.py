@@ -15,11 +15,16 @@ PORT = 1024  # the agent's
 PROGRAMS = {"x86_64": ("qemu-system-x86_64", "qemu-system-x86"), "aarch64": ("qemu-system-aarch64", "qemu-system-arm")}
 # No disk controller nor bus that nobody uses: the guest would look for what is behind them.
 _MACHINES = {"x86_64": "q35,sata=off,smbus=off,i8042=off", "aarch64": "virt,gic-version=3"}
-_CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
 # What makes an emulated guest wait: self-tests, guards against a processor's faults, measuring what is known. Levels up to
 # warnings on the console: kernel reports are of one of them.
-_KERNEL = ("loglevel=5", "nokaslr", "no_timer_check", "mitigations=off", "random.trust_cpu=on", "cryptomgr.notests",
-           "initcall_blacklist=load_system_certificate_list,init_kprobe_trace,crypto_kdf108_init")  # fmt: skip
+_KERNEL = (
+    *("loglevel=5", "nokaslr", "mitigations=off", "random.trust_cpu=on", "cryptomgr.notests"),
+    "initcall_blacklist=load_system_certificate_list,init_kprobe_trace,crypto_kdf108_init",
+)
+_KERNEL_OF = {
+    "x86_64": ("console=ttyS0", "no_timer_check", "noreplace-smp", *_KERNEL),
+    "aarch64": ("console=ttyAMA0", *_KERNEL),
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def command(spec: Spec, kernel: Path, initrd: Path, folder: Path, accelerator: s
             "-initrd",
             str(initrd),
             "-append",
-            f"console={_CONSOLES[spec.arch]} {' '.join(_KERNEL)}",
+            " ".join(_KERNEL_OF[spec.arch]),
         ),
         *("-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=monitor,path={folder}/qmp.sock,server=on,wait=off"),
