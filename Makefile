@@ -12,6 +12,8 @@ HOST_ARCH := $(shell uname -m)
 Q := $(if $(V),,@)
 VENV := .venv/.stamp
 AGENT := build/smolvm-guest-agent
+FOREIGN := $(if $(filter aarch64,$(HOST_ARCH)),x86_64,aarch64)
+FOREIGN_AGENT := build/$(FOREIGN)/smolvm-guest-agent
 ASAN_AGENT := build/asan/smolvm-guest-agent
 # The oracle is judged from its bytecode: compiling its source costs 22 of the 34 ms of each of some thousand starts.
 ORACLE_PYTHON := /usr/bin/python3
@@ -49,6 +51,11 @@ guestwire: $(GUESTWIRE) ## build/guestwire: the host's tools, bridge and ready
 
 guestwire-asan: $(ASAN_GUESTWIRE) ## build/asan/guestwire: the same under ASan and UBSan
 
+ifneq ($(AGENT_BINARY),$(FOREIGN_AGENT))
+$(FOREIGN_AGENT): $(AGENT)
+	+$(Q)$(MAKE) $(if $(V),,-s) agent ARCH=$(FOREIGN)
+endif
+
 $(ORACLES): build/oracle/%.pyc: oracle/%.py | $(SYSTEM_PYTHON)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ORACLE_PYTHON) -c 'import py_compile; py_compile.compile("$<", "$@", doraise=True)'
@@ -77,8 +84,11 @@ mutants: $(AGENT) $(VENV) ## judge broken agents, bridges and gates: is each of 
 unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 	$(Q)$(PYTHON) ci/stages $(foreach program,$^,'$(notdir $(program))=timeout 60 $(program)')
 
-harness-tests: $(AGENT) $(GUESTWIRE) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) $(SYSTEM_E2E) ## the harness's own tests
+harness-tests: $(AGENT) $(FOREIGN_AGENT) $(GUESTWIRE) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) $(SYSTEM_E2E) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n 6 conformance/tests
+
+e2e: $(AGENT_BINARY) $(GUESTWIRE) $(VENV) $(SYSTEM_E2E) ## judge the agent in a real guest on QEMU, over vsock; ARCH=aarch64 too
+	$(Q)$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt
 	$(Q)ci/lint
@@ -116,4 +126,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests lint format bench bench-bridge doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests e2e lint format bench bench-bridge doctor wheel constants setup clean distclean

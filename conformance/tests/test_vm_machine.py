@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -22,7 +23,9 @@ from guestwire.vm.machine import Access, Machine, MachineError
 from guestwire.vm.packages import ImageError
 from guestwire.vm.qemu import Spec
 
-AGENT = Path(__file__).resolve().parents[2] / "build/smolvm-guest-agent"
+BUILD = Path(__file__).resolve().parents[2] / "build"
+AGENT = BUILD / "smolvm-guest-agent"
+FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
 DEADLINE = 120.0  # seconds for a boot that takes three on a quiet machine
 LOGS = {"backend.log", "command.txt", "console.log", "gate.log", "qemu.log"}
 pytestmark = pytest.mark.timeout(300)
@@ -104,6 +107,20 @@ def _check_sees_what_is_wrong(guest: Machine) -> None:
         guest.check()
 
 
+def test_a_guest_of_another_architecture(folder: Path) -> None:
+    guest = machine.boot(Spec(qemu.VHOST_USER, [str(BUILD / FOREIGN / "smolvm-guest-agent")]), folder, DEADLINE)
+    try:
+        assert (guest.facts.arch, guest.facts.accelerator) == (FOREIGN, "tcg")
+        assert run(guest, "uname -m").strip() == FOREIGN
+        assert (
+            run(guest, "PYTHONPATH=/opt/guestwire python3 -c 'import guestwire.drive.far; print(6 * 7)' 2>&1") == "42\n"
+        )
+        wait_for(lambda: run(guest, "cat /sys/class/virtio-ports/*/name").split() == names(2))
+        guest.check()
+    finally:
+        guest.stop()
+
+
 def test_an_agent_that_ends_is_said_and_nothing_stays(folder: Path) -> None:
     script = folder / "agent"
     script.write_text("#!/bin/sh\necho no agent today\nexit 3\n")
@@ -133,9 +150,14 @@ def test_nothing_outlives_who_booted_it(folder: Path) -> None:
 def test_what_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ImageError, match="no-such-agent"):
         machine.boot(Spec(qemu.VHOST_USER, ["/no-such-agent"]), folder, DEADLINE)
+    (folder / "other").write_bytes(b"\x7fELF" + bytes(14) + b"\xf3\0")
+    with pytest.raises(ImageError, match="ELF 243"):
+        machine.boot(Spec(qemu.VHOST_USER, [str(folder / "other")]), folder, DEADLINE)
+    with pytest.raises(ImageError, match="no-such-module"):
+        machine.boot(Spec(qemu.VHOST_USER, [str(AGENT)], overlay={"/x": Path("/no-such-module")}), folder, DEADLINE)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ImageError, match=r"qemu-system-x86_64 is missing: apt-get install .* qemu-system-x86"):
-        qemu.command(Spec(qemu.VHOST_USER, [str(AGENT)]), Path("k"), Path("i"), folder, "tcg")
+        qemu.command(Spec(qemu.VHOST_USER, [str(AGENT)], "x86_64"), Path("k"), Path("i"), folder, "tcg")
     monkeypatch.setattr(machine, "GATE", folder / "guestwire")
     with pytest.raises(MachineError, match="make guestwire"):
         machine.boot(Spec(qemu.VHOST_USER, [str(AGENT)]), folder, DEADLINE)

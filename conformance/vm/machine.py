@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guestwire.judge.outcome import Crash, Violation
@@ -120,6 +120,7 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
         raise MachineError(f"{folder}: too long a path for sockets in it")
     if not GATE.is_file():
         raise MachineError(f"{GATE} is missing: make guestwire")
+    spec = spec if spec.arch else replace(spec, arch=qemu.arch_of(spec.agent[0]))
     base = image.base(spec.arch)
     accelerator = accel.chosen(spec.arch, base)
     initrd = folder / "initrd"

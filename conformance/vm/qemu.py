@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ VHOST_USER, NATIVE, NONE = "qemu-vhost-user", "qemu-native", ""  # levels; NONE:
 CID = 3
 PORT = 1024  # the agent's
 PROGRAMS = {"x86_64": ("qemu-system-x86_64", "qemu-system-x86"), "aarch64": ("qemu-system-aarch64", "qemu-system-arm")}
+_ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
 # No disk controller nor bus that nobody uses: the guest would look for what is behind them.
 _MACHINES = {"x86_64": "q35,sata=off,smbus=off,i8042=off", "aarch64": "virt,gic-version=3"}
 # What makes an emulated guest wait: self-tests, guards against a processor's faults, measuring what is known. Levels up to
@@ -33,7 +35,7 @@ class Spec:
 
     level: str
     agent: Sequence[str]
-    arch: str = "x86_64"
+    arch: str = ""  # as uname has it; "": what the agent is built for
     memory_mib: int = 256
     cpus: int = 1
     witnesses: int = 2
@@ -41,6 +43,23 @@ class Spec:
     kernel: Path | None = None  # None: Debian's
     shell: bool = False  # on the terminal of whoever boots it
     cid: int = CID
+
+
+def arch_of(program: str) -> str:
+    """What a program is built for, by its ELF header; this machine's for a script. Raises ImageError."""
+    try:
+        with open(program, "rb") as file:
+            head = file.read(20)
+    except OSError as error:
+        raise ImageError(f"{program}: {error.strerror}") from None
+    if not head.startswith(b"\x7fELF"):
+        return platform.machine()
+    machine = int.from_bytes(head[18:20], "little")
+    if machine not in _ELF_MACHINES:
+        raise ImageError(
+            f"{program}: for a machine (ELF {machine}) that no guest is of: {', '.join(_ELF_MACHINES.values())}"
+        )
+    return _ELF_MACHINES[machine]
 
 
 def program(arch: str) -> str:
