@@ -99,6 +99,8 @@ def _unproved(check: Check, proof: Proof, report: document.Document) -> list[str
     if check.level != "MUST" or check.pending:
         return []
     exempt = {agent["label"] for agent in report["agents"] if "native-memory" in check.tags and agent.get("sanitized")}
+    labels = {agent["label"] for agent in report["agents"]}
+    exempt |= {label for label in labels if not check.is_asked_on(document.transports_of(report, label))}
     return [agent for agent, verdict, _ in proof.of(check) if verdict == "NOT PROVED" and agent not in exempt]
 
 

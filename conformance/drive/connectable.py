@@ -22,14 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestwire.judge.contract import AGENT, BRIDGE, CONTRACTS, Contract
+from guestwire.judge.contract import AGENT, BRIDGE, CONTRACTS, GUEST_KINDS, Contract
 
 if TYPE_CHECKING:
     from guestwire.agents.descriptor import Descriptor
 
 LOCAL_TRANSPORTS = AGENT.transports
 RUNNING_KINDS = ("unix", "tcp", "vsock", "hybrid")
-GUEST_KINDS = ("qemu-vhost-user", "qemu-nested", "qemu-native")  # booted for the run: drive/guest.py
 TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS, *GUEST_KINDS)))  # of an agent
 VIA = ("via-unix", "via-hybrid", "via-tcp")  # with --through, behind a bridge: drive/through.py
 FORMS = (

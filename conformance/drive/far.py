@@ -7,14 +7,18 @@ Standard library only. Imported once and forked: under emulation a start of Pyth
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import pickle
 import select
+import socket
 import sys
 import time
 from pathlib import Path
 
 from guestwire.drive import autopsy, process
-from guestwire.drive.channel import Channel, serve
+from guestwire.drive.channel import PROTOCOL, Channel, serve
 from guestwire.drive.process import StartSpec, become_subreaper
 from guestwire.drive.witness import Witness
 
@@ -72,12 +76,56 @@ class GuestWitness(Witness):
                 continue
         return None
 
+    def talk(
+        self, cid: int, port: int, data: bytes, uid: int = 0, source: int = 0, within: float = 5.0
+    ) -> tuple[bytes, str]:
+        """What a process of this user gets for these bytes that it sends over vsock, from a port that is given or any; and how
+        it ends: "eof", or what the last call came to, ECONNRESET say."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(writing, pickle.dumps(_talked(cid, port, data, uid, source, within), PROTOCOL))
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with open(reading, "rb") as answer:
+            said = answer.read()
+        os.waitpid(child, 0)
+        told: tuple[bytes, str] = pickle.loads(said)
+        return told
+
+    def shift_clock(self, seconds: float) -> None:
+        """Set the guest's clock forward, or back."""
+        time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+
     def log(self, path: str) -> bytes:
         """The last of a file that may not be there."""
         try:
             return Path(path).read_bytes()[-autopsy.STDERR :]
         except OSError:
             return b""
+
+
+def _talked(cid: int, port: int, data: bytes, uid: int, source: int, within: float) -> tuple[bytes, str]:
+    received = b""
+    try:
+        with socket.socket(socket.AF_VSOCK) as sock:
+            if source:
+                sock.bind((socket.VMADDR_CID_ANY, source))
+            if uid:
+                os.setgroups([])
+                os.setgid(uid)
+                os.setuid(uid)
+            sock.settimeout(within)
+            sock.connect((cid, port))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(data)
+            while part := sock.recv(65_536):
+                received += part
+        return received, "eof"
+    except OSError as error:
+        return received, errno.errorcode.get(error.errno or 0, str(error))
 
 
 def _is_open(port: int) -> bool:

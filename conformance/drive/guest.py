@@ -7,10 +7,8 @@ started is the shared agent of the first worker; all other agents are started by
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from guestwire.drive.connectable import Connectable
 from guestwire.drive.far import GuestWitness
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import START_TIMEOUT, Agent
-from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded
+from guestwire.judge.outcome import CouldNotRun, Crash
 
 PORT = 1024  # of the agent that init has started
 LOG = "/var/log/smolvm-agent.log"  # of the same
@@ -31,6 +29,20 @@ PORTS = 1_000_000  # for each witness
 PROGRAM = "/usr/local/bin/smolvm-guest-agent"  # the agent's file in a guest
 KEPT = 1 << 20  # bytes of each paper, its last ones
 WITNESS_WITHIN = 30.0  # seconds for the first answer of a witness in a guest that has booted
+
+
+def dialled(hybrid: str, port: int) -> socket.socket:
+    """A connection to this port, through the hybrid socket at this path. Raises OSError."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(START_TIMEOUT)
+    try:
+        sock.connect(hybrid)
+        server.ask_for(sock, port)
+    except BaseException:
+        sock.close()
+        raise
+    sock.settimeout(None)
+    return sock
 
 
 @dataclass(frozen=True)
@@ -45,16 +57,7 @@ class World:
 
     def connect(self, port: int) -> socket.socket:
         """A connection to this port of the guest. Raises OSError."""
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(START_TIMEOUT)
-        try:
-            sock.connect(self.hybrid)
-            server.ask_for(sock, port)
-        except BaseException:
-            sock.close()
-            raise
-        sock.settimeout(None)
-        return sock
+        return dialled(self.hybrid, port)
 
     def check(self) -> None:
         """Raises Violation if the guest's kernel has reported that something is broken."""
@@ -94,16 +97,18 @@ class FarWitness(Caller):
 class GuestServer(server.Server):
     """One process in the guest, serving on a vsock port."""
 
+    port: int
+
     def __init__(
         self, witness: FarWitness, spec: StartSpec
     ) -> None:  # other than the base's: nothing of it stands here
         self._witness = witness
         self._world = witness.world
-        self._port = next(witness.ports)
-        self.pid = witness.start(replace(spec, argv=server.with_listen(spec.argv, f"vsock:{self._port}")))
+        self.port = next(witness.ports)
+        self.pid = witness.start(replace(spec, argv=server.with_listen(spec.argv, f"vsock:{self.port}")))
 
     def connect(self) -> socket.socket:
-        return self._world.connect(self._port)
+        return self._world.connect(self.port)
 
     def check_alive(self) -> None:
         super().check_alive()
@@ -119,7 +124,7 @@ class BootedServer(GuestServer):
     def __init__(self, witness: FarWitness, port: int = PORT) -> None:
         self._witness = witness
         self._world = witness.world
-        self._port = port
+        self.port = port
         pid = witness.find(PROGRAM, LOG)
         if pid is None:
             said = witness.log(LOG).decode(errors="replace")[-400:]
@@ -151,13 +156,3 @@ def start(witness: Any, spec: StartSpec, booted: bool = False) -> Agent:
         made.stop()
         raise
     return made
-
-
-def wait_for_port(world: World, port: int, within: float) -> None:
-    """Until somebody answers there. Raises DeadlineExceeded."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), world.connect(port):
-            return
-        time.sleep(0.02)
-    raise DeadlineExceeded(f"the guest answers on port {port} within {within:g} s", "nobody does")

@@ -95,6 +95,14 @@ class Host:
         self._conversations.append(conversation)
         return conversation
 
+    def converse(self, sock: socket.socket) -> Conversation:
+        """A conversation over a connection that the case has made by itself."""
+        conversation = Conversation(
+            self.transcript.record(sock, agent=UNKNOWN), self.left, self.row.connectable.lacked_operations
+        )
+        self._conversations.append(conversation)
+        return conversation
+
     def dial(self, path: str, within: float = 5.0) -> Conversation:
         """A conversation with whatever listens on a Unix socket at `path`, which may take `within` seconds to be there. Only
         where agent and harness share a file system (transport `unix`)."""
@@ -109,11 +117,7 @@ class Host:
                     raise Violation(f"something listens on {path} within {within:g} s", str(error)) from None
                 time.sleep(0.005)
                 continue
-            conversation = Conversation(
-                self.transcript.record(sock, agent=UNKNOWN), self.left, self.row.connectable.lacked_operations
-            )
-            self._conversations.append(conversation)
-            return conversation
+            return self.converse(sock)
 
     def start(self, *options: str, transport: str | None = None, **conditions: Any) -> Host:
         """A private agent with these options, started under these conditions (see StartSpec), on this case's transport or

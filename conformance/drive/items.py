@@ -20,6 +20,7 @@ from guestwire.judge.ledger import LedgerError, check, checks
 from guestwire.judge.outcome import CaseResult
 
 HOST_FUNCTIONS = "host functions"
+BACKED = "qemu-vhost-user"  # the kind of guest whose device ends in the harness
 MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, before it is cut off
 _WRONG = "guestwire_wrong"  # of a worker's output: what is wrong with the command line
 
@@ -70,6 +71,8 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
     if ("running" in case.needs and not agent.runs_already) or (
         "other-times" in case.needs and agent.times == Timers()
     ):
+        return True
+    if ("guest" in case.needs and not agent.in_guest) or ("backend" in case.needs and transport != BACKED):
         return True
     return bool(case.needs & ABSENT.get(transport, frozenset())) or (case.native_memory and agent.sanitized)
 

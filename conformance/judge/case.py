@@ -28,6 +28,8 @@ NEEDS = (
     "full-close",  # the transport tells a full close from a half-close while the agent has nothing to say: not so over TCP
     "running",  # an agent that runs already: absent where the harness starts it
     "other-times",  # its descriptor declares times that are not the contract's; the case's deadline follows them
+    "guest",  # an agent in a guest that the harness booted: absent elsewhere
+    "backend",  # the same, whose vsock device ends in the harness's own backend
     "root",  # mounts, devices or other users
 )
 ABSENT = {  # transport: the needs that it structurally cannot serve, so that cases with one of them do not exist there

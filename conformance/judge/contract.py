@@ -10,6 +10,8 @@ from pathlib import Path
 
 CONFORMANCE = Path(__file__).resolve().parent.parent
 
+GUEST_KINDS = ("qemu-vhost-user", "qemu-nested", "qemu-native")  # transports into a guest that is booted for the run
+
 
 @dataclass(frozen=True)
 class Contract:

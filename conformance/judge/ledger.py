@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from guestwire.judge.contract import AGENT, CONTRACTS, Contract
+from guestwire.judge.contract import AGENT, CONTRACTS, GUEST_KINDS, Contract
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-TAGS = ("native-memory",)
+TAGS = (
+    "native-memory",  # exempt under AddressSanitizer, whose own memory it would measure
+    "guest",  # proved in a guest only
+    "local",  # on this machine's own transports only: what it is about is not there in a guest, or as good as the same
+)
 
 
 class LedgerError(Exception):
@@ -32,6 +37,13 @@ class Check:
     text: str
     pending: str = ""
     tags: tuple[str, ...] = ()
+
+    def is_asked_on(self, transports: Collection[str]) -> bool:
+        """Whether an agent on these transports has to have it proved: some is proved in guests only, some outside."""
+        outside = set(transports) - set(GUEST_KINDS)
+        if "guest" in self.tags:
+            return len(outside) < len(transports)
+        return "local" not in self.tags or bool(outside)
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,9 @@ def _unproved(
             touched.setdefault(row.agent, set()).update(row.passed[level] | row.failed[level])
     unproved: dict[str, list[str]] = {}
     exempt: dict[str, list[str]] = {}
-    agents = {agent for agent, _ in rows}
+    transports: dict[str, set[str]] = {}
+    for agent, transport in rows:
+        transports.setdefault(agent, set()).add(transport)
     for each in checks(contract).values():
         if each.pending:
             continue
@@ -220,8 +222,8 @@ def _unproved(
             if not any(each.id in names for names in touched.values()):
                 unproved.setdefault("host functions", []).append(each.id)
             continue
-        for agent in sorted(agents):
-            if each.id in touched.get(agent, set()):
+        for agent in sorted(transports):
+            if each.id in touched.get(agent, set()) or not each.is_asked_on(transports[agent]):
                 continue
             where = exempt if agent in sanitized and "native-memory" in each.tags else unproved
             where.setdefault(agent, []).append(each.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def test_a_lost_case() -> None:
 
 def test_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     checks = {name: ledger.checks()[name] for name in ("PING", "GET-OK/size", "SRV-PEER/allow", "HOST-TRUNC")}
+    checks["SRV-PEER/allow"] = replace(checks["SRV-PEER/allow"], pending="issue 9")
     monkeypatch.setattr(ledger, "checks", lambda *_: checks)
     cases = [Known(name, ("PING",), frozenset(), False) for name in ("A", "B", "B:bytewise", "C")]
 
