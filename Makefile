@@ -56,6 +56,11 @@ $(FOREIGN_AGENT): $(AGENT)
 	+$(Q)$(MAKE) $(if $(V),,-s) agent ARCH=$(FOREIGN)
 endif
 
+ifneq ($(GUESTWIRE),build/guestwire)
+build/guestwire: FORCE # the host's
+	+$(Q)$(MAKE) $(if $(V),,-s) guestwire ARCH=$(HOST_ARCH)
+endif
+
 $(ORACLES): build/oracle/%.pyc: oracle/%.py | $(SYSTEM_PYTHON)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(ORACLE_PYTHON) -c 'import py_compile; py_compile.compile("$<", "$@", doraise=True)'
@@ -87,7 +92,7 @@ unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 harness-tests: $(AGENT) $(FOREIGN_AGENT) $(GUESTWIRE) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) $(SYSTEM_E2E) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n 6 conformance/tests
 
-e2e: $(AGENT_BINARY) $(GUESTWIRE) $(VENV) $(SYSTEM_E2E) ## judge the agent in a real guest on QEMU, over vsock; ARCH=aarch64 too
+e2e: $(AGENT_BINARY) build/guestwire $(VENV) $(SYSTEM_E2E) ## judge the agent in a real guest on QEMU, over vsock; ARCH=aarch64 too
 	$(Q)$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt

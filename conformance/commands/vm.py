@@ -42,7 +42,7 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError(f"conform vm needs Linux, and this is {sys.platform}")
     if options.arch not in ARCHITECTURES:
         raise UsageError(f"no guest of architecture {options.arch}: --arch {' or '.join(ARCHITECTURES)}")
-    from guestwire.vm import machine
+    from guestwire.vm import idle, machine
     from guestwire.vm.packages import ImageError
 
     with tempfile.TemporaryDirectory(prefix="guestwire-vm-") as folder, _terminal_as_it_was():
@@ -54,7 +54,9 @@ def main(options: argparse.Namespace) -> int:
         try:
             facts = guest.facts
             print(f"{facts.kernel} on {facts.accelerator}, {facts.memory_mib} MiB: answers after {facts.seconds:.1f} s")
-            print(f"agent  {guest.connectable}")
+            with contextlib.suppress(OSError, ValueError):  # an agent that is not ours may not tell
+                print(f"agent  {idle.ask(guest)}")
+            print(f"reach  {guest.connectable}")
             print(f"logs   {folder}", flush=True)
             return _attend(guest, watch=options.what == "run")
         finally:

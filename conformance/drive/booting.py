@@ -10,7 +10,7 @@ from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.guest import World
 from guestwire.drive.platform import ON_LINUX
 from guestwire.judge.outcome import Violation
-from guestwire.vm import machine
+from guestwire.vm import idle, machine
 from guestwire.vm.machine import Machine, MachineError, Spec
 from guestwire.vm.packages import ImageError
 
@@ -24,11 +24,13 @@ class Guests:
         """Boot them; what they need stands in `folder`. Raises UsageError, which says what is missing and what mends it; then,
         and on an interrupt, nothing is left running."""
         self._machines: dict[str, Machine] = {}
+        self.lines: list[str] = []  # what runs, a line each
         try:
             for number, agent in enumerate(agents):
                 place = folder / f"guest-{number}"
                 place.mkdir(mode=0o700)
-                self._machines[agent.text] = _boot(agent, place, witnesses)
+                self._machines[agent.text] = booted = _boot(agent, place, witnesses)
+                self.lines.append(_line(agent.text, booted))
         except BaseException:
             self.stop()
             raise
@@ -37,11 +39,6 @@ class Guests:
     def worlds(self) -> dict[str, World]:
         """What whoever uses them has to know, by connectable."""
         return {text: World(booted.folder) for text, booted in self._machines.items()}
-
-    @property
-    def lines(self) -> list[str]:
-        """What ran, a line each."""
-        return [_line(text, booted.facts) for text, booted in self._machines.items()]
 
     def faults(self) -> list[str]:
         """What is wrong with the machines themselves, a line each."""
@@ -76,8 +73,12 @@ def _said(folder: Path) -> list[str]:
     return []
 
 
-def _line(text: str, facts: machine.Facts) -> str:
+def _line(text: str, booted: Machine) -> str:
+    facts = booted.facts
+    cost = ""
+    with contextlib.suppress(OSError, ValueError):  # an agent that is not ours may not tell
+        cost = f", {idle.ask(booted)}"
     return (
         f"{facts.level}: a guest of {facts.memory_mib} MiB on QEMU ({facts.arch}, {facts.accelerator}), Linux {facts.kernel}; "
-        f"{facts.seconds:.1f} s from QEMU's start to the first answered ping [{text}]"
+        f"{facts.seconds:.1f} s from QEMU's start to the first answered ping{cost} [{text}]"
     )

@@ -66,7 +66,8 @@ def test_ctrl_c_ends_it_whole(tmp_path: Path) -> None:
     guest = started(tmp_path, "run")
     try:
         said = until(guest, rb"logs   .*\n").decode()
-        (connectable,) = re.findall(r"^agent +(hybrid:\S+:1024)$", said, re.MULTILINE)
+        assert re.search(r"idle, it holds \d+ KiB \(RSS\), \d+ KiB \(PSS\)", said)
+        (connectable,) = re.findall(r"^reach +(hybrid:\S+:1024)$", said, re.MULTILINE)
         answer = subprocess.run(
             [ROOT / "build/guestwire", "ready", "agent", connectable, "--timeout", "30"], check=False, timeout=60
         )

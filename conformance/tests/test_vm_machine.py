@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from guestwire import protocol
 from guestwire.judge.outcome import Crash, Violation
 from guestwire.tests.harness import left_behind
-from guestwire.vm import machine, qemu
-from guestwire.vm.machine import Access, Machine, MachineError
+from guestwire.vm import idle, machine, qemu
+from guestwire.vm.idle import run
+from guestwire.vm.machine import Machine, MachineError
 from guestwire.vm.packages import ImageError
 from guestwire.vm.qemu import Spec
 
@@ -29,22 +28,6 @@ FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
 DEADLINE = 120.0  # seconds for a boot that takes three on a quiet machine
 LOGS = {"backend.log", "command.txt", "console.log", "gate.log", "qemu.log"}
 pytestmark = pytest.mark.timeout(300)
-
-
-def run(guest: Access, command: str) -> str:
-    """What a command prints in the guest, carried out by the agent."""
-    with socket.socket(socket.AF_UNIX) as host:
-        host.settimeout(DEADLINE)
-        host.connect(str(guest.hybrid))
-        host.sendall(b"CONNECT 1024\n")
-        while host.recv(1) != b"\n":
-            pass
-        protocol.send_json(host, {"op": "run", "cmd": command, "shell": "raw"})
-        output = b""
-        while (frame := protocol.recv_frame(host))[0] != protocol.FRAME_JSON:
-            output += frame[1]
-        assert b'"exit"' in frame[1], frame
-        return output.decode()
 
 
 @pytest.fixture
@@ -60,6 +43,9 @@ def test_a_guest_from_boot_to_stop(folder: Path) -> None:
     try:
         assert guest.facts.accelerator in ("kvm", "tcg")
         assert 0 < guest.facts.seconds < DEADLINE
+        cost = idle.ask(guest)
+        assert 0 <= cost.seconds < guest.facts.seconds
+        assert 0 < cost.pss <= cost.rss < 1024
         assert run(guest, "cat /etc/extra") == "of the overlay"
         assert run(guest, "uname -r").strip() == guest.facts.kernel
         assert "--max-requests 7" in run(guest, "ps -o args")
