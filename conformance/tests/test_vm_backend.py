@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ from guestwire.tests.vm_guest import Guest, Packet, World, line, pair
 from guestwire.vm.packet import BOTH, CREDIT_REQUEST, CREDIT_UPDATE, REQUEST, RESPONSE, RST, RW, SEND, SHUTDOWN
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("world"))
     try:
         yield world
     finally:
@@ -172,8 +171,9 @@ def test_what_belongs_to_no_connection_is_reset(world: World, guest: Guest) -> N
 
 
 def test_the_guest_calls_a_service(world: World, guest: Guest) -> None:
+    path = f"{world.hybrid}_7000"
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{world.hybrid}_7000")
+        listener.bind(path)
         listener.listen()
         listener.settimeout(10)
         guest.send(REQUEST, 5555, 7000)
@@ -186,6 +186,7 @@ def test_the_guest_calls_a_service(world: World, guest: Guest) -> None:
             service.sendall(b"thanks")
             answer = guest.receive(RW)
             assert (answer.source_port, answer.port, answer.data) == (7000, 5555, b"thanks")
+    os.unlink(path)
     guest.send(REQUEST, 5556, 7001)
     while guest.receive().operation != RST:
         pass

@@ -45,8 +45,9 @@ class RingHalf:
     def __init__(self, memory: mmap.mmap, number: int) -> None:
         self.memory = memory
         self.table, self.available, self.used = (0x4000 * number + 0x1000 * part for part in range(3))
+        # The device looks at any time: the index must change at once, while struct.pack_into() writes a zero first.
+        self.index = memoryview(memory)[self.available : self.available + 4].cast("H")
         self.filled = self.seen = 0
-        self.free = list(range(SIZE))
 
     def describe(self, index: int, address: int, length: int, flags: int, following: int = 0) -> None:
         struct.pack_into("<QIHH", self.memory, self.table + 16 * index, address, length, flags, following)
@@ -54,7 +55,7 @@ class RingHalf:
     def expose(self, head: int) -> None:
         struct.pack_into("<H", self.memory, self.available + 4 + 2 * (self.filled % SIZE), head)
         self.filled = (self.filled + 1) & 0xFFFF
-        struct.pack_into("<H", self.memory, self.available + 2, self.filled)
+        self.index[1] = self.filled
 
     def finished(self) -> Iterator[tuple[int, int]]:
         while self.seen != struct.unpack_from("<H", self.memory, self.used + 2)[0]:
@@ -166,10 +167,18 @@ class Guest:
     def wait_for(self, progress, number: int) -> None:  # type: ignore[no-untyped-def]
         end = time.monotonic() + DEADLINE
         while not progress():
-            assert time.monotonic() < end, "the device does not move"
+            assert time.monotonic() < end, f"the device does not move; rings: {self.standing()}"
             select.select([self.calls[number]], [], [], 0.5)
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self.calls[number])
+
+    def standing(self) -> list[tuple[int, int, int, int]]:
+        """Of each ring: chains made available and seen as used, as this side and as the memory has it."""
+        return [
+            (ring.filled, *struct.unpack_from("<H", self.memory, ring.available + 2), ring.seen,
+             *struct.unpack_from("<H", self.memory, ring.used + 2))
+            for ring in (self.rx, self.tx)
+        ]  # fmt: skip
 
     def poll(self) -> list[Packet]:
         """Packets that have come; their buffers are offered anew."""

@@ -92,6 +92,7 @@ class Backend:
                 return
             except OSError as error:
                 log(f"accept: {error}")
+                time.sleep(0.02)  # until others have given descriptors back
                 return
             accept(link)
 

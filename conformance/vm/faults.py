@@ -62,8 +62,8 @@ class Faults:
         self._ask("packet", data=data.hex())
 
     def transport_reset(self, place: Place) -> None:
-        """Raise VIRTIO_VSOCK_EVENT_TRANSPORT_RESET in the guest's event queue, queue 2 of the device, whose place QMP's
-        x-query-virtio-queue-status tells; all connections end."""
+        """Raise VIRTIO_VSOCK_EVENT_TRANSPORT_RESET in the guest's event queue, whose place QMP's x-query-virtio-queue-status
+        tells (queue 2); all connections end. The guest has room for 8 events that it has not looked at; one more is Refused."""
         self._ask("transport_reset", **place._asdict())
 
     def patience(self, seconds: float) -> None:
