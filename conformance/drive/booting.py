@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.guest import World
 from guestwire.drive.platform import ON_LINUX
 from guestwire.judge.outcome import Violation
-from guestwire.vm import idle, machine
+from guestwire.vm import idle, machine, qemu
 from guestwire.vm.machine import Machine, MachineError, Spec
 from guestwire.vm.packages import ImageError
 
+DEVICE = "/dev/vhost-vsock"
+FETCHING = (("apt-get", "apt"), ("dpkg-deb", "dpkg"))  # for Debian's kernel and what else a guest is made of
 DEADLINE = 120.0  # seconds for a boot, of which a quiet machine needs four without KVM
 
 
@@ -60,11 +64,28 @@ def _boot(agent: Connectable, folder: Path, witnesses: int) -> Machine:
     if not ON_LINUX:
         raise UsageError(f"{agent.text!r}: a guest is booted on Linux only")
     spec = Spec(level=agent.kind, agent=agent.argv, witnesses=witnesses)
+    if missing := _missing(spec):
+        raise UsageError(f"{agent.text!r}: no guest: {'; '.join(missing)}")
     try:
         return machine.boot(spec, folder, DEADLINE)
     except (ImageError, MachineError, OSError) as error:
         said = f"; QEMU says: {lines[-1]}" if (lines := _said(folder)) else ""
         raise UsageError(f"{agent.text!r}: no guest: {error}{said}") from None
+
+
+def _missing(spec: Spec) -> list[str]:
+    """What this machine lacks for such a guest, each with what mends it."""
+    told = []
+    try:
+        qemu.program(spec.arch or qemu.arch_of(spec.agent[0]))
+    except ImageError as error:
+        told.append(str(error))
+    if not machine.GATE.is_file():
+        told.append(f"{machine.GATE} is missing: make guestwire")
+    told += [f"{name} is missing: apt-get install -y {package}" for name, package in FETCHING if not shutil.which(name)]
+    if spec.level == qemu.NATIVE and not os.access(DEVICE, os.R_OK | os.W_OK):
+        told.append(f"{DEVICE} does not open: modprobe vhost_vsock, as root")
+    return told
 
 
 def _said(folder: Path) -> list[str]:
