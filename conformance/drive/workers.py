@@ -13,6 +13,7 @@ from guestwire.drive.conversation import CHUNKINGS
 from guestwire.judge.case import Case
 from guestwire.judge.contract import AGENT, Contract
 
+IN_GUEST = 4  # an emulated guest has one processor, which they share
 FEW = 8  # cases that one process is done with before workers have started
 
 
@@ -20,6 +21,8 @@ def worth(agents: Sequence[Connectable], transports: Collection[str], clauses: C
     """So many for the cases of these clauses, on these transports. Empty: all."""
     contract = agents[0].contract
     most = contract.workers * (os.cpu_count() or 1)
+    if any(agent.in_guest for agent in agents):
+        most = min(most, IN_GUEST)
     if not clauses:
         return most
     short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), contract)

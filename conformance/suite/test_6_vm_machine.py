@@ -25,7 +25,9 @@ from guestwire.vm.virtqueue import Place
 PING = frame(protocol.FRAME_JSON, b'{"op":"ping"}')
 DAY = 86_400.0
 INIT = Path(__file__).resolve().parents[1] / "vm/init"
-BOOT = 90.0  # seconds for a case that boots a guest, which takes a quiet machine five without KVM
+BOOT = (
+    120.0  # seconds for a case that boots a guest, which takes a quiet machine five without KVM; four may boot at once
+)
 
 
 @case("FRAME-SEGMENT/drip", variant="paused-machine", needs="backend witness", deadline=BOOT, long=True)

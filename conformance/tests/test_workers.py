@@ -42,6 +42,10 @@ def test_many_and_long_ones_have_all() -> None:
     assert 1 < workers.worth([AGENT], ["unix"], ["RUN-EXIT"]) < 8
 
 
+def test_a_guest_is_shared_by_four() -> None:
+    assert workers.worth([parse(f"qemu-vhost-user:{TINY}")], [], []) <= 4
+
+
 def test_whole_runs_have_all() -> None:
     assert workers.worth([AGENT], [], []) == 8
     assert workers.worth([AGENT], ["unix"], []) == 8
