@@ -141,6 +141,9 @@ def test_what_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch)
         machine.boot(Spec(qemu.VHOST_USER, [str(folder / "other")]), folder, DEADLINE)
     with pytest.raises(ImageError, match="no-such-module"):
         machine.boot(Spec(qemu.VHOST_USER, [str(AGENT)], overlay={"/x": Path("/no-such-module")}), folder, DEADLINE)
+    monkeypatch.setattr(machine, "VHOST_VSOCK", folder / "vhost-vsock")
+    with pytest.raises(MachineError, match=r"vhost-vsock is missing .* modprobe vhost_vsock"):
+        machine.boot(Spec(qemu.NATIVE, [str(AGENT)]), folder, DEADLINE)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ImageError, match=r"qemu-system-x86_64 is missing: apt-get install .* qemu-system-x86"):
         qemu.command(Spec(qemu.VHOST_USER, [str(AGENT)], "x86_64"), Path("k"), Path("i"), folder, "tcg")

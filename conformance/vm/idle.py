@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from dataclasses import dataclass
 
 from guestwire import protocol
@@ -47,13 +46,7 @@ def ask(guest: Access) -> Idle:
 
 def run(guest: Access, command: str) -> str:
     """What a command prints in the guest, carried out by the agent. Raises OSError."""
-    with socket.socket(socket.AF_UNIX) as host:
-        host.settimeout(_DEADLINE)
-        host.connect(str(guest.hybrid))
-        host.sendall(b"CONNECT %d\n" % PORT)
-        while (byte := host.recv(1)) != b"\n":
-            if not byte:
-                raise ConnectionError("the guest refuses the connection")
+    with guest.dial(PORT, _DEADLINE) as host:
         protocol.send_json(host, {"op": "run", "cmd": command, "shell": "raw"})
         output = b""
         while (frame := protocol.recv_frame(host))[0] != protocol.FRAME_JSON:

@@ -7,14 +7,17 @@ running machine by that folder (Access); the one that booted it (Machine) ends i
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from guestwire.drive.server import ask_for
 from guestwire.judge.outcome import Crash, Violation
 from guestwire.vm import accel, image, qemu, qmp
 from guestwire.vm.process import end, started
@@ -22,6 +25,8 @@ from guestwire.vm.qemu import PORT, Spec
 
 __all__ = ["Access", "Facts", "Machine", "MachineError", "Spec", "boot"]
 GATE = Path(__file__).resolve().parents[2] / "build/guestwire"
+VHOST_VSOCK = Path("/dev/vhost-vsock")
+_FIRST_CID = 1 << 16  # of guests on this machine's own vsock, where others may have small ones
 _AGENT_ENDED = re.compile(r"guestwire: the agent ended.*")  # /init says so
 _LONGEST_SOCKET = 107  # bytes of a Unix socket's path
 _REPORT = re.compile(  # what a kernel says only when it is broken; a process that runs out of memory is none of it
@@ -48,13 +53,33 @@ class Facts:
 
 
 class Access:
-    """A running machine, by its folder."""
+    """A running machine, by its folder. `cid`: the guest's on this machine's own vsock; None behind the backend."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.hybrid = folder / "hybrid.sock"
         self.control = folder / "control.sock"
-        self.connectable = f"hybrid:{self.hybrid}:{PORT}"
+        self.cid = _number(folder / "cid")
+
+    @property
+    def connectable(self) -> str:
+        """What reaches the agent from this machine."""
+        return f"hybrid:{self.hybrid}:{PORT}" if self.cid is None else f"vsock:{self.cid}:{PORT}"
+
+    def dial(self, port: int, deadline: float) -> socket.socket:
+        """A connection to a port of the guest, within as many seconds, which then bound its reads and writes. Raises OSError."""
+        sock = socket.socket(socket.AF_UNIX if self.cid is None else socket.AF_VSOCK)
+        sock.settimeout(deadline)
+        try:
+            if self.cid is None:
+                sock.connect(str(self.hybrid))
+                ask_for(sock, port)
+            else:
+                sock.connect((self.cid, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def witness(self, number: int) -> Path:
         """The socket of a virtio-serial port."""
@@ -121,6 +146,11 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
     if not GATE.is_file():
         raise MachineError(f"{GATE} is missing: make guestwire")
     spec = spec if spec.arch else replace(spec, arch=qemu.arch_of(spec.agent[0]))
+    if spec.level == qemu.NATIVE:
+        if not os.access(VHOST_VSOCK, os.R_OK | os.W_OK):
+            raise MachineError(f"{VHOST_VSOCK} is missing or may not be opened: modprobe vhost_vsock, as root")
+        spec = replace(spec, cid=_FIRST_CID + os.getpid())
+        (folder / "cid").write_text(str(spec.cid))
     base = image.base(spec.arch)
     accelerator = accel.chosen(spec.arch, base)
     initrd = folder / "initrd"
@@ -130,13 +160,11 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
     processes: dict[str, subprocess.Popen[bytes]] = {}
     until = time.monotonic() + deadline
     try:
-        target = f"vsock:{spec.cid}:{PORT}"
         if spec.level == qemu.VHOST_USER:
             processes["backend"] = _start_backend(spec, folder, until)
-            target = f"hybrid:{folder}/hybrid.sock:{PORT}"
         start = time.monotonic()
         processes["qemu"] = started(words, folder / "qemu.log", terminal=spec.shell)
-        _wait_ready(target, folder, processes, until)
+        _wait_ready(Access(folder).connectable, folder, processes, until)
         seconds = time.monotonic() - start
     except BaseException:
         _end(folder, processes)
@@ -185,6 +213,12 @@ def _wait_ready(target: str, folder: Path, processes: dict[str, subprocess.Popen
     finally:
         gate.kill()
         gate.wait()
+
+
+def _number(path: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        return int(path.read_text())
+    return None
 
 
 def _ended(folder: Path, name: str, process: subprocess.Popen[bytes]) -> str:
