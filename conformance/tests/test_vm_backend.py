@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from guestwire.tests.vm_guest import Guest, Packet, World, line, pair
-from guestwire.vm.packet import BOTH, CREDIT_REQUEST, CREDIT_UPDATE, REQUEST, RESPONSE, RST, RW, SEND, SHUTDOWN
+from guestwire.vm.packet import BOTH, CREDIT_REQUEST, CREDIT_UPDATE, RECEIVE, REQUEST, RESPONSE, RST, RW, SEND, SHUTDOWN
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,17 @@ def test_the_guest_half_closes_first(world: World, guest: Guest) -> None:
         assert client.recv(100) == b""
         client.sendall(b"still")
         assert guest.receive(RW).data == b"still"
+
+
+def test_a_guest_that_receives_no_more(world: World, guest: Guest) -> None:
+    client, port = pair(world, guest)
+    with client:
+        guest.send(SHUTDOWN, 1024, port, flags=RECEIVE)
+        guest.send(RW, 1024, port, b"but sends")
+        assert client.recv(100) == b"but sends"
+        with pytest.raises(BrokenPipeError):
+            client.sendall(b"x")
+    assert guest.receive(SHUTDOWN).flags == BOTH
 
 
 def test_the_client_closes(world: World, guest: Guest) -> None:

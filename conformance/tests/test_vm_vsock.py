@@ -139,3 +139,13 @@ def test_a_request_on_top_of_a_connection_ends_it() -> None:
     switch, connection = opened()
     assert say(switch, connection, REQUEST, credit=(1000, 0)) is Event.ENDED
     assert [packet[0] for packet in sent(switch)] == [RST]
+
+
+def test_a_request_that_the_guest_has_not_seen_is_taken_back() -> None:
+    switch = Switch(CID)
+    switch.open(1).reset()
+    assert not switch.outgoing
+    seen = switch.open(1)
+    switch.outgoing.clear()
+    seen.reset()
+    assert [packet[0] for packet in sent(switch)] == [RST]
