@@ -63,6 +63,8 @@ class Guests:
 def _boot(agent: Connectable, folder: Path, witnesses: int) -> Machine:
     if not ON_LINUX:
         raise UsageError(f"{agent.text!r}: a guest is booted on Linux only")
+    if agent.kind not in (qemu.VHOST_USER, qemu.NATIVE):
+        raise UsageError(f"{agent.text!r}: no guest: this run boots {qemu.VHOST_USER} and {qemu.NATIVE} only")
     spec = Spec(level=agent.kind, agent=agent.argv, witnesses=witnesses)
     if missing := _missing(spec):
         raise UsageError(f"{agent.text!r}: no guest: {'; '.join(missing)}")

@@ -40,6 +40,11 @@ def test_an_agent_that_is_not_there(text: str) -> None:
         parse(text)
 
 
+def test_a_level_that_this_run_does_not_boot(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="this run boots qemu-vhost-user and qemu-native only"):
+        Guests([parse("qemu-nested:/bin/true")], tmp_path, 1)
+
+
 def test_a_program_that_is_no_agent(tmp_path: Path) -> None:
     """It ends in the guest: the line says so, and nothing is left running or lying about."""
     if shutil.which("qemu-system-x86_64") is None:
