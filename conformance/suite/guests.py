@@ -4,6 +4,7 @@ host that the guest calls."""
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -71,10 +72,11 @@ def service(host: Host, port: int) -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def machine(host: Host, **spec: Any) -> Iterator[tuple[Machine, Host]]:
     """A guest of the case's own, for what the others would not survive, and the host of the agent that its init has started.
-    `spec`: see vm/qemu.py."""
+    `spec`: see vm/qemu.py. One at a time in a run: emulated ones take a core each."""
     connectable = host.connectable
-    with tempfile.TemporaryDirectory(dir=host.row.folder) as name:
+    with contextlib.ExitStack() as held, tempfile.TemporaryDirectory(dir=host.row.folder) as name:
         folder = Path(name)
+        fcntl.flock(held.enter_context((world_of(host).folder / "machine.lock").open("w")), fcntl.LOCK_EX)
         try:
             made = boot(Spec(level=connectable.kind, agent=connectable.argv, witnesses=1, **spec), folder, host.left())
         except (ImageError, MachineError) as error:
