@@ -113,7 +113,7 @@ def test_addresses(host: Host, form: str) -> None:
     _dialled(host, pid, port)
 
 
-@case("SRV-LISTEN/vsock", variant="default", needs="guest witness start", twin="SRV-LISTEN/vsock:--port")
+@case("SRV-LISTEN/vsock", variant="default", needs="guest witness start", twin="SRV-LISTEN/vsock:port")
 def test_default_port(host: Host) -> None:
     """1024 is taken by the agent of the guest's init, unless that was killed: the word is of that port, or it is served."""
     pid = host.launch()

@@ -53,7 +53,7 @@ def test_reset_in_the_middle_of_an_upload(host: Host) -> None:
     target.expect_untouched()
 
 
-@case("RUN-HANGUP/silent", variant="transport-reset", needs="backend witness", twin="RUN-EXIT/status:0")
+@case("RUN-HANGUP/silent", variant="transport-reset", needs="backend witness", twin="RUN-EXIT/status")
 @pytest.mark.parametrize("cmd", ["exec sleep 60", "exec yes"], ids=["silent", "noisy"])
 def test_reset_in_the_middle_of_a_run(host: Host, cmd: str) -> None:
     with planned(host, host, Plan()) as (connect, reset):
