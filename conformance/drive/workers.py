@@ -14,6 +14,7 @@ from guestwire.judge.case import Case
 from guestwire.judge.contract import AGENT, Contract
 
 IN_GUEST = 4  # an emulated guest has one processor, which they share
+OF_A_GUEST = {"guest", "backend"}  # what a case needs that exists there alone
 FEW = 8  # cases that one process is done with before workers have started
 
 
@@ -21,25 +22,26 @@ def worth(agents: Sequence[Connectable], transports: Collection[str], clauses: C
     """So many for the cases of these clauses, on these transports. Empty: all."""
     contract = agents[0].contract
     most = contract.workers * (os.cpu_count() or 1)
-    if any(agent.in_guest for agent in agents):
+    in_guest = any(agent.in_guest for agent in agents)
+    if in_guest:
         most = min(most, IN_GUEST)
     if not clauses:
         return most
-    short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), contract)
+    short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), contract, in_guest)
     rows = sum(len(set(agent.transports) & set(transports or agent.transports)) for agent in agents)
     for_short = 1 if short * rows <= FEW else math.ceil(math.sqrt(short * rows / 3))
     return min(most, for_short + long * rows)
 
 
-def _cases(wanted: prefilter.Wanted, contract: Contract = AGENT) -> tuple[int, int]:
-    """About how many there are on one transport: short ones, and such as wait long."""
+def _cases(wanted: prefilter.Wanted, contract: Contract = AGENT, in_guest: bool = False) -> tuple[int, int]:
+    """About how many there are on one transport: short ones, and such as wait long. Some exist in a guest only."""
     count = {False: 0, True: 0}
     for path in contract.suite.glob("test_*.py"):
         if not wanted.within(prefilter.names(path)):
             continue
         for function in vars(importlib.import_module(f"{contract.package}.{path.stem}")).values():
             case = getattr(function, "guestwire_case", None)
-            if isinstance(case, Case) and wanted.has(case):
+            if isinstance(case, Case) and wanted.has(case) and (in_guest or not case.needs & OF_A_GUEST):
                 count[case.long] += _items(function)
     return count[False], count[True]
 
