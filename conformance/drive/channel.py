@@ -20,21 +20,24 @@ ANSWER_WITHIN = 60.0  # seconds for any call; cases wait shorter
 LARGEST = 1 << 30  # bytes of a message
 PROTOCOL = 4  # of pickle: what every Python here reads
 _LENGTH = struct.Struct(">I")
-_ANSWERS = ("guestwire.drive.", "guestwire.judge.outcome")  # modules whose classes an answer may name
-_PLAIN = {"set", "frozenset"}
+_VALUES = {  # the classes that an answer may name, beside builtin exceptions: all of them only hold what they are given
+    "builtins": ("set", "frozenset"),
+    "guestwire.drive.autopsy": ("Facts",),
+    "guestwire.drive.footprint": ("Footprint",),
+    "guestwire.drive.process": ("Process", "Stats"),
+    "guestwire.drive.witness": ("FileInfo",),
+    "guestwire.judge.outcome": ("CouldNotRun", "Crash", "DeadlineExceeded", "NotApplicable", "Violation"),
+}
 
 
-class _Answers(pickle.Unpickler):
-    """Whoever answers may be anybody's guest: no objects are made but those that a witness's answers consist of."""
+class Answers(pickle.Unpickler):
+    """Whoever answers may be anybody's guest, and must not get to run anything here: no class is looked up but by its whole name
+    in the list. (A name may have dots, and so lead from a module on to what that imports.)"""
 
     def find_class(self, module: str, name: str) -> Any:
         found = getattr(builtins, name, None) if module == "builtins" else None
-        if module.startswith(_ANSWERS):
-            found = super().find_class(module, name)
-        elif not (isinstance(found, type) and (name in _PLAIN or issubclass(found, Exception))):
-            found = None
-        if isinstance(found, type):
-            return found
+        if name in _VALUES.get(module, ()) or (isinstance(found, type) and issubclass(found, Exception)):
+            return super().find_class(module, name)
         raise pickle.UnpicklingError(f"no witness answers with {module}.{name}")
 
 
@@ -124,7 +127,7 @@ class Caller:
 
     def _answer(self, name: str) -> Any:
         try:
-            return _Answers(io.BytesIO(self._channel.receive(ANSWER_WITHIN))).load()
+            return Answers(io.BytesIO(self._channel.receive(ANSWER_WITHIN))).load()
         except TimeoutError:
             raise TimeoutError(f"the witness did not answer {name} in {ANSWER_WITHIN:g} s") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from guestwire.drive import channel
 from guestwire.drive.channel import Caller, Channel, serve
 from guestwire.drive.far import UNKNOWN, GuestWitness
 from guestwire.drive.process import StartSpec
@@ -97,6 +99,25 @@ def test_an_answer_makes_nothing_but_values(answer: object) -> None:
         caller.alive(1)
     caller.hang_up()
     far.close()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("guestwire.drive.process", "subprocess.Popen"),  # what a module imports, by a name with dots
+        ("guestwire.drive.process", "Started"),  # starts what it is told to
+        ("guestwire.drive.process", "Process.__init__"),
+        ("guestwire.drive.witness", "Witness"),
+        ("guestwire.judge.outcome", "Outcome"),
+        ("builtins", "eval"),
+        ("builtins", "OSError.__init__"),
+    ],
+)
+def test_an_answer_names_no_class_but_those_of_the_list(module: str, name: str) -> None:
+    """By hand: no pickler would write these."""
+    text = (b"\x8c%c%s" % (len(word), word.encode()) for word in (module, name))
+    with pytest.raises(pickle.UnpicklingError, match="no witness answers with"):
+        channel.Answers(io.BytesIO(b"\x80\x04" + b"".join(text) + b"\x93.")).load()
 
 
 def test_a_guest_that_is_gone_is_an_end_of_file() -> None:
