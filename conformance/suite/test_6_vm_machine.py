@@ -92,7 +92,7 @@ def test_the_reset_that_a_restore_causes(host: Host) -> None:
 @case("SRV-OOM", variant="all-memory", needs="backend witness", deadline=BOOT, long=True)
 def test_a_run_that_eats_all_memory(host: Host) -> None:
     """The kernel kills it, and not the agent, which tells of it."""
-    with machine(host, memory_mib=160) as (_, inside):
+    with machine(host, memory_mib=128) as (_, inside):
         before = inside.ping().get("instance")
         expect_equal(exit_code(inside.run("exec tail /dev/zero", within=60)), -9, "exit code")
         expect_equal(inside.ping(within=5).get("instance"), before, "instance afterwards")

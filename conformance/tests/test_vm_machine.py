@@ -150,3 +150,12 @@ def test_what_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(machine, "GATE", folder / "guestwire")
     with pytest.raises(MachineError, match="make guestwire"):
         machine.boot(Spec(qemu.VHOST_USER, [str(AGENT)]), folder, DEADLINE)
+
+
+def test_a_folder_with_a_comma() -> None:
+    """QEMU takes one for the end of a value, unless there are two."""
+    spec = Spec(qemu.VHOST_USER, [str(AGENT)])
+    words = qemu.command(spec, Path("kernel"), Path("initrd"), Path("/tmp/a,b"), "tcg")
+    paths = [word for word in words if "path=" in word]
+    assert len(paths) == 3 + spec.witnesses
+    assert all("path=/tmp/a,,b/" in word for word in paths)

@@ -74,6 +74,7 @@ def program(arch: str) -> str:
 def command(spec: Spec, kernel: Path, initrd: Path, folder: Path, accelerator: str) -> list[str]:
     """All words, the program first. What belongs to the guest stands in `folder`. Raises ImageError."""
     memory = f"{spec.memory_mib}M"
+    place = str(folder).replace(",", ",,")  # QEMU's own way to have one in a value
     return [
         *(program(spec.arch), "-nodefaults", "-no-user-config", "-display", "none"),
         *("-accel", accelerator, "-M", f"{_MACHINES[spec.arch]},memory-backend=memory", "-smp", str(spec.cpus)),
@@ -87,11 +88,11 @@ def command(spec: Spec, kernel: Path, initrd: Path, folder: Path, accelerator: s
             "-append",
             " ".join(_KERNEL_OF[spec.arch]),
         ),
-        *("-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console"),
-        *("-chardev", f"socket,id=monitor,path={folder}/qmp.sock,server=on,wait=off"),
+        *("-chardev", f"file,id=console,path={place}/console.log", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=monitor,path={place}/qmp.sock,server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
-        *_vsock(spec, folder),
-        *_serial_ports(spec, folder),
+        *_vsock(spec, place),
+        *_serial_ports(spec, place),
     ]
 
 
@@ -101,19 +102,19 @@ def _processor(arch: str, accelerator: str) -> tuple[str, ...]:
     return ("-cpu", "cortex-a57") if arch == "aarch64" else ()  # x86: the default; `max` boots in twice the time
 
 
-def _vsock(spec: Spec, folder: Path) -> tuple[str, ...]:
+def _vsock(spec: Spec, place: str) -> tuple[str, ...]:
     if spec.level == NONE:
         return ()
     if spec.level == NATIVE:
         return ("-device", f"vhost-vsock-pci,guest-cid={spec.cid}")
-    return ("-chardev", f"socket,id=vsock,path={folder}/vhost.sock", "-device", "vhost-user-vsock-pci,chardev=vsock")
+    return ("-chardev", f"socket,id=vsock,path={place}/vhost.sock", "-device", "vhost-user-vsock-pci,chardev=vsock")
 
 
-def _serial_ports(spec: Spec, folder: Path) -> list[str]:
+def _serial_ports(spec: Spec, place: str) -> list[str]:
     words = ["-device", "virtio-serial-pci"]
     if spec.shell:
         words += ["-chardev", "stdio,id=shell,signal=off", "-device", "virtconsole,chardev=shell"]
     for number in range(spec.witnesses):
-        words += ["-chardev", f"socket,id=witness{number},path={folder}/witness-{number}.sock,server=on,wait=off"]
+        words += ["-chardev", f"socket,id=witness{number},path={place}/witness-{number}.sock,server=on,wait=off"]
         words += ["-device", f"virtserialport,chardev=witness{number},name=guestwire.witness.{number}"]
     return words
