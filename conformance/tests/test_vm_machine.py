@@ -154,7 +154,7 @@ def test_what_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_folder_with_a_comma() -> None:
     """QEMU takes one for the end of a value, unless there are two."""
-    spec = Spec(qemu.VHOST_USER, [str(AGENT)])
+    spec = Spec(qemu.VHOST_USER, [str(AGENT)], "x86_64")
     words = qemu.command(spec, Path("kernel"), Path("initrd"), Path("/tmp/a,b"), "tcg")
     paths = [word for word in words if "path=" in word]
     assert len(paths) == 3 + spec.witnesses
