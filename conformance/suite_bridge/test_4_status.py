@@ -41,11 +41,12 @@ def _becomes(running: Bridge, **wanted: object) -> None:
 @case("BRIDGE-STATUS/members")
 def test_status_members(bridge: BridgeBench) -> None:
     running = _start(bridge)
+    _becomes(running, listening=True)
     said = running.status()
     for name in NUMBERS:
         value = said.get(name)
         expect(isinstance(value, int) and not isinstance(value, bool), f"an integer as {name}", value)
-    expect(said.get("listening") is True, "listening: true", said.get("listening"))
+    expect(said.get("listening") is True, "listening: true, a boolean", said.get("listening"))
     expect_equal(said.get("address"), bridge.listen, "address")
     expect_equal(said.get("target"), bridge.guest.address, "target")
     expect_equal(said.get("pid"), running.pid, "pid")
