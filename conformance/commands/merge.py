@@ -15,7 +15,7 @@ from guestwire.report import document, folder, live, terminal
 from guestwire.report.document import Document
 
 HELP = "make one report of those of all shards"
-SAME = ("agents", "rows", "versions")
+SAME = ("rows", "versions")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _agents(report: Document) -> list[dict[str, Any]]:
+    """Without the guests: each shard boots its own."""
+    return [{name: value for name, value in agent.items() if name != "guest"} for agent in report["agents"]]
+
+
 def _check(paths: list[Path], reports: list[Document]) -> None:
     """The reports are those of one run, every shard once. Raises UsageError."""
     first = reports[0]
@@ -33,7 +38,8 @@ def _check(paths: list[Path], reports: list[Document]) -> None:
     if not count:
         raise UsageError(f"{paths[0]} is not the report of a --shard")
     for path, report in zip(paths, reports, strict=True):
-        different = [name for name in SAME if report[name] != first[name]]
+        different = ["agents"] if _agents(report) != _agents(first) else []
+        different += [name for name in SAME if report[name] != first[name]]
         different += [
             name for name in ("strict", "narrowed", "contract") if report["run"].get(name) != first["run"].get(name)
         ]

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.guest import World
@@ -28,13 +29,13 @@ class Guests:
         """Boot them; what they need stands in `folder`. Raises UsageError, which says what is missing and what mends it; then,
         and on an interrupt, nothing is left running."""
         self._machines: dict[str, Machine] = {}
-        self.lines: list[str] = []  # what runs, a line each
+        self.facts: dict[str, dict[str, Any]] = {}  # what the report says of each, by connectable
         try:
             for number, agent in enumerate(agents):
                 place = folder / f"guest-{number}"
                 place.mkdir(mode=0o700)
                 self._machines[agent.text] = booted = _boot(agent, place, witnesses)
-                self.lines.append(_line(agent.text, booted))
+                self.facts[agent.text] = _facts(booted)
         except BaseException:
             self.stop()
             raise
@@ -96,12 +97,18 @@ def _said(folder: Path) -> list[str]:
     return []
 
 
-def _line(text: str, booted: Machine) -> str:
+def _facts(booted: Machine) -> dict[str, Any]:
+    """By spec/report.schema.json, `guest` of an agent."""
     facts = booted.facts
-    cost = ""
+    told: dict[str, Any] = {
+        "level": facts.level,
+        "arch": facts.arch,
+        "accelerator": facts.accelerator,
+        "kernel": facts.kernel,
+        "memory_mib": facts.memory_mib,
+        "boot_seconds": round(facts.seconds, 3),
+    }
     with contextlib.suppress(OSError, ValueError):  # an agent that is not ours may not tell
-        cost = f", {idle.ask(booted)}"
-    return (
-        f"{facts.level}: a guest of {facts.memory_mib} MiB on QEMU ({facts.arch}, {facts.accelerator}), Linux {facts.kernel}; "
-        f"{facts.seconds:.1f} s from QEMU's start to the first answered ping{cost} [{text}]"
-    )
+        cost = idle.ask(booted)
+        told |= {"agent_seconds": round(cost.seconds, 3), "rss_kib": cost.rss, "pss_kib": cost.pss}
+    return told

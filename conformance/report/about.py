@@ -41,9 +41,29 @@ def sha256(agent: Connectable) -> str:
         return ""
 
 
-def head(rows: list[tuple[Connectable, str]], agent_versions: Mapping[str, str], started: float, **run: Any) -> Head:
-    """The head of the report of a run that began at `started` (seconds since the epoch) and ends now. `run` holds strict,
-    filtered, narrowed, shard and seed."""
+def guest(facts: Mapping[str, Any]) -> str:
+    """A guest in words; `facts`: see `guest` in spec/report.schema.json."""
+    cost = ""
+    if "rss_kib" in facts:
+        cost = (
+            f", {facts['agent_seconds']:.2f} s of it the agent's; idle, it holds {facts['rss_kib']} KiB (RSS), "
+            f"{facts['pss_kib']} KiB (PSS)"
+        )
+    return (
+        f"{facts['level']}: a guest of {facts['memory_mib']} MiB on QEMU ({facts['arch']}, {facts['accelerator']}), "
+        f"Linux {facts['kernel']}; {facts['boot_seconds']:.1f} s from QEMU's start to the first answered ping{cost}"
+    )
+
+
+def head(
+    rows: list[tuple[Connectable, str]],
+    agent_versions: Mapping[str, str],
+    started: float,
+    guests: Mapping[str, dict[str, Any]],
+    **run: Any,
+) -> Head:
+    """The head of the report of a run that began at `started` (seconds since the epoch) and ends now. `guests`: those that it
+    has booted, by connectable. `run` holds strict, filtered, narrowed, shard and seed."""
     return Head(
         versions={
             "harness": __version__,
@@ -56,7 +76,11 @@ def head(rows: list[tuple[Connectable, str]], agent_versions: Mapping[str, str],
             "command": command(),
             **run,
         },
-        agents=[_agent(agent, agent_versions.get(agent.label, "")) for agent in unique(rows)],
+        agents=[
+            _agent(agent, agent_versions.get(agent.label, ""))
+            | ({"guest": guests[agent.text]} if agent.text in guests else {})
+            for agent in unique(rows)
+        ],
         rows=[(agent.label, transport) for agent, transport in rows],
     )
 

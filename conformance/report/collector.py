@@ -21,7 +21,7 @@ from guestwire.judge import alike, expect
 from guestwire.judge.alike import Said
 from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import RunVerdict, judge
-from guestwire.report import about, carried, document, folder, github, live, terminal
+from guestwire.report import about, carried, document, folder, github, live, safe, terminal
 
 if TYPE_CHECKING:
     from guestwire.drive.booting import Guests
@@ -55,7 +55,6 @@ class Collector:
         self._report_dir = Path(config.getoption("report_dir")) if config.getoption("report_dir") else None
         self._reserved: int | None = None  # a descriptor that keeps other runs out of the report's folder
         self._claimed = False
-        self._ran: list[str] = []  # of each guest
         self._programs: dict[str, str] = {}  # label: SHA-256 before anything was judged
 
     def prepare(self) -> None:
@@ -125,7 +124,6 @@ class Collector:
             labels = (found.reference.agent, found.result.agent)
             agents = [agent for agent in about.unique(self._rows) if agent.label in labels]
             keeping.leave_difference(self._config, found, agents, self._modules[found.result.agent, found.result.id])
-        self._ran = self.guests.lines if self.guests else []
         self.verdict = judge(
             self._results,
             self._rows_by_label(),
@@ -157,7 +155,8 @@ class Collector:
         contract = selection.contract_of(self._config).name
         facts = {"contract": contract, "strict": verdict.strict, "filtered": verdict.filtered, "seed": self.seed,
                  "narrowed": selection.is_narrowed(self._config), "shard": self._config.getoption("shard")}  # fmt: skip
-        head = about.head(self._rows, self.agent_versions, self.started, **facts)
+        guests = self.guests.facts if self.guests else {}
+        head = about.head(self._rows, self.agent_versions, self.started, guests, **facts)
         report = document.compose(head, cases, verdict.exit, verdict.settled.expected, verdict.reasons)
         wrong = document.fault(report)
         if wrong:
@@ -196,7 +195,8 @@ class Collector:
         """Everything but the last line."""
         assert self.verdict is not None
         with github.no_commands(target) if github.here() else contextlib.nullcontext():
-            for line in self._ran:
+            for text, facts in self.guests.facts.items() if self.guests else ():
+                line = safe.line(f"{about.guest(facts)} [{text}]")
                 target.print(line, highlight=False, markup=False, soft_wrap=True)
             texts = {agent.label: agent.text for agent, _ in self._rows}
             option = self._config.getoption

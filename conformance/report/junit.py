@@ -72,6 +72,7 @@ def _suite(report: Document, row: tuple[str, str], cases: list[dict[str, Any]]) 
         "verdict": told(report),
     }
     facts |= next((entry for entry in report["agents"] if entry["label"] == agent), {})
+    facts |= {f"guest_{name}": value for name, value in facts.pop("guest", {}).items()}
     for name, value in facts.items():
         ElementTree.SubElement(properties, "property", name=name, value=safe.line(str(value)))
     suite.extend(made)

@@ -12,7 +12,7 @@ from typing import Any
 
 from guestwire.judge.contract import Contract
 from guestwire.judge.ledger import clauses
-from guestwire.report import safe
+from guestwire.report import about, safe
 from guestwire.report.document import Document, contract_of, told
 from guestwire.report.timeline import Budget, conversations
 from guestwire.report.trend import changes, history
@@ -83,6 +83,8 @@ def _facts(report: Document) -> list[tuple[str, str]]:
     for agent in report["agents"]:
         digest = f", SHA-256 {agent['sha256']}" if agent["sha256"] else ""
         facts.append((f"Agent {agent['label']}", f"version {agent['agent_version'] or 'not told'}{digest}"))
+        if "guest" in agent:
+            facts.append((f"Guest of {agent['label']}", about.guest(agent["guest"])))
     return [(safe.cut(safe.line(name), LONGEST), safe.cut(safe.line(value), LONGEST)) for name, value in facts]
 
 

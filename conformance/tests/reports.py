@@ -13,6 +13,19 @@ TRANSPORTS = ("unix", "fd-listen")
 NASTY = "</script><!-- <b>&amp;\"' \x1b[31m \x00 \ufffe \ud800 %0A::warning::\u2028"  # whatever an agent may say
 
 
+GUEST = {
+    "level": "qemu-vhost-user", "arch": "x86_64", "accelerator": "tcg", "kernel": "6.1.0-56-cloud-amd64", "memory_mib": 256,
+    "boot_seconds": 3.6, "agent_seconds": 0.02, "rss_kib": 124, "pss_kib": 117,
+}  # fmt: skip
+
+
+def in_guest() -> document.Document:
+    """A report whose first agent was judged in a guest."""
+    made = report()
+    made["agents"][0]["guest"] = dict(GUEST)
+    return made
+
+
 def head(agents: tuple[str, ...] = ("agent", "oracle"), **run: Any) -> document.Head:
     return document.Head(
         versions={"harness": "0.1.0", "protocol": 1, "python": "3.11.2"},

@@ -16,6 +16,7 @@ from guestwire.judge.verdict import Exit
 from guestwire.report import document
 from guestwire.report import folder as reports
 from guestwire.tests.harness import MINI, TINY, run, temporary
+from guestwire.tests.reports import GUEST
 
 
 @pytest.fixture
@@ -67,6 +68,14 @@ def test_all_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document.load(tmp_path / "whole/report.json")["footer"]["verdict"] == "green"
 
 
+def test_each_shard_has_a_guest_of_its_own(tmp_path: Path) -> None:
+    def boot(index: int, report: dict[str, Any]) -> None:
+        report["agents"][0]["guest"] = GUEST | {"boot_seconds": 3.5 + index}
+
+    assert merge(tmp_path, shards(tmp_path, 2, boot)) == Exit.GREEN
+    assert document.load(tmp_path / "whole/report.json")["agents"][0]["guest"]["boot_seconds"] == 3.5
+
+
 def test_into_the_folder_of_a_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its report and evidence would be gone."""
     paths = shards(tmp_path, 2)
@@ -110,6 +119,7 @@ def test_not_every_shard_once(given: list[int], tmp_path: Path, capsys: pytest.C
         ("run", "narrowed", True),
         ("versions", "harness", "0.2.0"),
         ("rows", 0, ["agent", "tcp"]),
+        ("agents", 0, {"label": "agent", "connectable": "exec:agent", "sha256": "", "agent_version": "1"}),
     ],
 )
 def test_another_run(part: str, member: Any, value: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

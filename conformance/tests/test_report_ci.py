@@ -14,7 +14,7 @@ from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit, RunVerdict, judge
 from guestwire.report import document, github, junit
 from guestwire.tests.harness import CONFORM, TINY, run, temporary
-from guestwire.tests.reports import NASTY, cases, head, report
+from guestwire.tests.reports import GUEST, NASTY, cases, head, in_guest, report
 
 # element: attributes that must be there, attributes that may, children in their order (* many)
 SCHEMA = {
@@ -48,6 +48,16 @@ def conforms(element: ElementTree.Element) -> None:
         assert f"{name}*" in order or len(element.findall(name)) == 1
     for child in element:
         conforms(child)
+
+
+def test_the_guest_among_a_suites_properties() -> None:
+    root = ElementTree.fromstring(junit.xml(in_guest()))
+    conforms(root)
+    for suite in root.findall("testsuite"):
+        found = {one.get("name"): one.get("value") for one in suite.iter("property")}
+        own = {name: value for name, value in found.items() if name is not None and name.startswith("guest")}
+        wanted = {f"guest_{name}": str(value) for name, value in GUEST.items()}
+        assert own == (wanted if found["label"] == "agent" else {})
 
 
 def test_schema(tmp_path: Path) -> None:

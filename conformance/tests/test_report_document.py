@@ -18,7 +18,7 @@ from guestwire.judge.outcome import CaseResult
 from guestwire.judge.verdict import Exit
 from guestwire.report import document, folder
 from guestwire.tests.harness import CONFORM, MINI, TINY, left_behind, run, temporary
-from guestwire.tests.reports import head, report
+from guestwire.tests.reports import head, in_guest, report
 
 
 def written(tmp_path: Path, made: Any) -> Path:
@@ -34,6 +34,16 @@ def test_read_back(tmp_path: Path) -> None:
     read = document.results(made)
     assert [case.id for case in read] == [case["id"] for case in made["cases"]]
     assert document.compose(document.Head({}, {}, [], []), read, Exit.RED)["cases"] == made["cases"]
+
+
+def test_a_guests_facts_are_looked_at() -> None:
+    made = in_guest()
+    assert document.fault(made) == ""
+    made["agents"][0]["guest"]["accelerator"] = "a wish"
+    assert "accelerator" in document.fault(made)
+    made = in_guest()
+    del made["agents"][0]["guest"]["boot_seconds"]
+    assert "boot_seconds" in document.fault(made)
 
 
 def test_other_layout_is_the_same_report(tmp_path: Path) -> None:

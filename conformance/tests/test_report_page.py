@@ -19,7 +19,7 @@ from guestwire.report import document, folder, page, safe
 from guestwire.report.timeline import Budget, conversations
 from guestwire.tests.browser import NARROW, WIDE, ColorScheme, chromium, opened, violations
 from guestwire.tests.harness import CONFORM, TINY, run, temporary
-from guestwire.tests.reports import NASTY, cases, head
+from guestwire.tests.reports import NASTY, cases, head, in_guest
 
 EVIDENCE = "evidence/oracle/FRAME"
 
@@ -271,6 +271,19 @@ def test_one_file_that_asks_for_nothing(place: Path) -> None:
     for mark in ("http:", "https:", '<link rel="stylesheet', "<script src", "@import", "url("):
         assert mark not in text
     assert text.count("</script>") == 2  # nothing that an agent says ends one
+
+
+def test_the_guest_among_the_facts() -> None:
+    said = (
+        "qemu-vhost-user: a guest of 256 MiB on QEMU (x86_64, tcg), Linux 6.1.0-56-cloud-amd64; 3.6 s from QEMU's start to the "
+        "first answered ping, 0.02 s of it the agent's; idle, it holds 124 KiB (RSS), 117 KiB (PSS)"
+    )
+    made = in_guest()
+    assert json.dumps(["Guest of agent", said], separators=(",", ":")) in page.render(made)
+    for name in ("agent_seconds", "rss_kib", "pss_kib"):  # of an agent that does not tell
+        del made["agents"][0]["guest"][name]
+    assert said.partition(", 0.02")[0] + '"]' in page.render(made)
+    assert "Guest of" not in page.render(document.compose(head(), [], Exit.PARTIAL))
 
 
 def test_transcripts_have_a_budget(place: Path) -> None:
