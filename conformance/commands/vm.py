@@ -53,7 +53,8 @@ def main(options: argparse.Namespace) -> int:
             return Exit.RED
         try:
             facts = guest.facts
-            print(f"{facts.kernel} on {facts.accelerator}, {facts.memory_mib} MiB: answers after {facts.seconds:.1f} s")
+            how = f"{facts.accelerator} ({facts.why})" if facts.why else facts.accelerator
+            print(f"{facts.kernel} on {how}, {facts.memory_mib} MiB: answers after {facts.seconds:.1f} s")
             with contextlib.suppress(OSError, ValueError):  # an agent that is not ours may not tell
                 print(f"agent  {idle.ask(guest)}")
             print(f"reach  {guest.connectable}")

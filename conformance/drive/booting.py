@@ -104,6 +104,7 @@ def _facts(booted: Machine) -> dict[str, Any]:
         "level": facts.level,
         "arch": facts.arch,
         "accelerator": facts.accelerator,
+        **({"why_not_kvm": facts.why} if facts.why else {}),
         "kernel": facts.kernel,
         "memory_mib": facts.memory_mib,
         "boot_seconds": round(facts.seconds, 3),

@@ -15,7 +15,10 @@ from typing import Any
 
 from guestwire import __version__, protocol
 from guestwire.drive.connectable import Connectable
+from guestwire.report import safe
 from guestwire.report.document import Head
+
+_LONGEST = 80  # characters of what stood in KVM's way, in a line
 
 
 def command() -> str:
@@ -43,6 +46,7 @@ def sha256(agent: Connectable) -> str:
 
 def guest(facts: Mapping[str, Any]) -> str:
     """A guest in words; `facts`: see `guest` in spec/report.schema.json."""
+    why = f": {safe.cut(facts['why_not_kvm'], _LONGEST)}" if "why_not_kvm" in facts else ""
     cost = ""
     if "rss_kib" in facts:
         cost = (
@@ -50,7 +54,7 @@ def guest(facts: Mapping[str, Any]) -> str:
             f"{facts['pss_kib']} KiB (PSS)"
         )
     return (
-        f"{facts['level']}: a guest of {facts['memory_mib']} MiB on QEMU ({facts['arch']}, {facts['accelerator']}), "
+        f"{facts['level']}: a guest of {facts['memory_mib']} MiB on QEMU ({facts['arch']}, {facts['accelerator']}{why}), "
         f"Linux {facts['kernel']}; {facts['boot_seconds']:.1f} s from QEMU's start to the first answered ping{cost}"
     )
 

@@ -275,8 +275,8 @@ def test_one_file_that_asks_for_nothing(place: Path) -> None:
 
 def test_the_guest_among_the_facts() -> None:
     said = (
-        "qemu-vhost-user: a guest of 256 MiB on QEMU (x86_64, tcg), Linux 6.1.0-56-cloud-amd64; 3.6 s from QEMU's start to the "
-        "first answered ping, 0.02 s of it the agent's; idle, it holds 124 KiB (RSS), 117 KiB (PSS)"
+        "qemu-vhost-user: a guest of 256 MiB on QEMU (x86_64, tcg: no /dev/kvm), Linux 6.1.0-56-cloud-amd64; 3.6 s from QEMU's "
+        "start to the first answered ping, 0.02 s of it the agent's; idle, it holds 124 KiB (RSS), 117 KiB (PSS)"
     )
     made = in_guest()
     assert json.dumps(["Guest of agent", said], separators=(",", ":")) in page.render(made)

@@ -42,7 +42,7 @@ class MachineError(Exception):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run's report says of the machine. `seconds`: from QEMU's start to the first answered ping."""
+    """What a run's report says of the machine. `seconds`: from QEMU's start to the first answered ping; `why`: it is not KVM."""
 
     level: str
     arch: str
@@ -50,6 +50,7 @@ class Facts:
     kernel: str
     memory_mib: int
     seconds: float
+    why: str = ""
 
 
 class Access:
@@ -152,10 +153,10 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
         spec = replace(spec, cid=_FIRST_CID + os.getpid())
         (folder / "cid").write_text(str(spec.cid))
     base = image.base(spec.arch)
-    accelerator = accel.chosen(spec.arch, base)
+    choice = accel.chosen(spec.arch, base)
     initrd = folder / "initrd"
     initrd.write_bytes(base.initrd.read_bytes() + image.overlay(base, spec.agent, spec.overlay, shell=spec.shell))
-    words = qemu.command(spec, spec.kernel or base.kernel, initrd, folder, accelerator)
+    words = qemu.command(spec, spec.kernel or base.kernel, initrd, folder, choice.accelerator)
     (folder / "command.txt").write_text(shlex.join(words) + "\n")
     processes: dict[str, subprocess.Popen[bytes]] = {}
     until = time.monotonic() + deadline
@@ -170,7 +171,8 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
         _end(folder, processes)
         raise
     kernel = spec.kernel.name if spec.kernel else base.release
-    return Machine(folder, processes, Facts(spec.level, spec.arch, accelerator, kernel, spec.memory_mib, seconds))
+    facts = Facts(spec.level, spec.arch, choice.accelerator, kernel, spec.memory_mib, seconds, choice.why)
+    return Machine(folder, processes, facts)
 
 
 def _start_backend(spec: Spec, folder: Path, until: float) -> subprocess.Popen[bytes]:
