@@ -92,8 +92,16 @@ unit: $(UNIT_PROGRAMS) ## C unit tests under ASan and UBSan
 harness-tests: $(AGENT) $(FOREIGN_AGENT) $(GUESTWIRE) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_request $(VENV) $(SYSTEM_TEST) $(SYSTEM_E2E) ## the harness's own tests
 	$(Q).venv/bin/pytest -q -n 6 conformance/tests
 
-e2e: $(AGENT_BINARY) build/guestwire $(VENV) $(SYSTEM_E2E) ## judge the agent in a real guest on QEMU, over vsock; ARCH=aarch64 too
-	$(Q)$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)
+e2e: e2e-programs ## judge the agent in a real guest on QEMU, over vsock, and vsock of bridge and gate; ARCH=aarch64 too
+	+$(Q)$(PYTHON) ci/stages 'agent=$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)' 'host-tools=$(MAKE) -s e2e-host-tools'
+
+# An oracle is judged where its Python is of the guest's machine.
+e2e-host-tools: e2e-programs
+	$(Q)$(PYTHON) ci/stages --together $(foreach tool,bridge ready,'$(tool)=$(JUDGE)/e2e-$(tool) --contract $(tool) \
+		"qemu-vhost-user:$(GUESTWIRE) $(tool)" \
+		$(if $(filter $(HOST_ARCH),$(ARCH)),"qemu-vhost-user:$(ORACLE_PYTHON) -I -S $(CURDIR)/build/oracle/$(tool).pyc")')
+
+e2e-programs: $(AGENT_BINARY) build/guestwire $(GUESTWIRE) $(ORACLES) $(VENV) $(SYSTEM_E2E)
 
 lint: $(LINT_NEEDS) ## clang-tidy, cppcheck, clang-format, ruff, mypy, go vet, gofmt
 	$(Q)ci/lint
@@ -131,4 +139,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests e2e lint format bench bench-bridge doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests e2e e2e-host-tools e2e-programs lint format bench bench-bridge doctor wheel constants setup clean distclean

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from guestwire.drive.connectable import Connectable, UsageError
-from guestwire.drive.guest import World
+from guestwire.drive.guest import JUDGED, PROGRAM, World, placed
 from guestwire.drive.platform import ON_LINUX
+from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import Violation
 from guestwire.vm import idle, machine, qemu
 from guestwire.vm.machine import Machine, MachineError, Spec
@@ -23,7 +25,7 @@ DEADLINE = 120.0  # seconds for a boot, of which a quiet machine needs four with
 
 
 class Guests:
-    """One machine for each connectable that wants one."""
+    """One machine for each agent that wants one; one for all the bridges or gates of a run."""
 
     def __init__(self, agents: Iterable[Connectable], folder: Path, witnesses: int) -> None:
         """Boot them; what they need stands in `folder`. Raises UsageError, which says what is missing and what mends it; then,
@@ -31,11 +33,12 @@ class Guests:
         self._machines: dict[str, Machine] = {}
         self.facts: dict[str, dict[str, Any]] = {}  # what the report says of each, by connectable
         try:
-            for number, agent in enumerate(agents):
+            for number, group in enumerate(_sharing(agents)):
                 place = folder / f"guest-{number}"
                 place.mkdir(mode=0o700)
-                self._machines[agent.text] = booted = _boot(agent, place, witnesses)
-                self.facts[agent.text] = _facts(booted)
+                booted = _boot(group, place, witnesses)
+                self._machines |= {agent.text: booted for agent in group}
+                self.facts |= dict.fromkeys((agent.text for agent in group), _facts(booted, group[0].contract is AGENT))
         except BaseException:
             self.stop()
             raise
@@ -48,7 +51,7 @@ class Guests:
     def faults(self) -> list[str]:
         """What is wrong with the machines themselves, a line each."""
         told = []
-        for text, booted in self._machines.items():
+        for booted, text in {booted: text for text, booted in self._machines.items()}.items():
             try:
                 booted.check_machine()
             except Violation as error:
@@ -57,16 +60,51 @@ class Guests:
 
     def stop(self) -> None:
         """End all of them."""
-        while self._machines:
-            self._machines.popitem()[1].stop()
+        machines = set(self._machines.values())
+        self._machines.clear()
+        while machines:
+            machines.pop().stop()
 
 
-def _boot(agent: Connectable, folder: Path, witnesses: int) -> Machine:
+def _sharing(agents: Iterable[Connectable]) -> list[list[Connectable]]:
+    """Who is together in a guest: agents not at all, other programs of the same machine."""
+    groups: dict[str, list[Connectable]] = {}
+    for agent in agents:
+        groups.setdefault(agent.text if agent.contract is AGENT else _arch(agent), []).append(agent)
+    return list(groups.values())
+
+
+def _arch(agent: Connectable) -> str:
+    try:
+        return qemu.arch_of(agent.argv[0])
+    except ImageError as error:
+        raise UsageError(f"{agent.text!r}: no guest: {error}") from None
+
+
+def _spec(group: list[Connectable], folder: Path, witnesses: int) -> Spec:
+    """The guest that these share. Beside bridges and gates it has this project's own agent. Raises UsageError."""
+    first = group[0]
+    if first.contract is AGENT:
+        return Spec(level=first.kind, agent=first.argv, witnesses=witnesses)
+    arch = _arch(first)
+    agent = machine.GATE.parent / ("" if arch == platform.machine() else arch) / Path(PROGRAM).name
+    if not agent.is_file():
+        raise UsageError(f"{first.text!r}: no guest: {agent} is missing: make agent ARCH={arch}")
+    judged = folder / "judged"
+    for each in group:
+        place = judged / Path(placed(each)).relative_to(JUDGED)
+        place.parent.mkdir(parents=True)
+        shutil.copy(each.program, place)
+    return Spec(level=first.kind, agent=(str(agent),), witnesses=witnesses, overlay={JUDGED: judged})
+
+
+def _boot(group: list[Connectable], folder: Path, witnesses: int) -> Machine:
+    agent = group[0]
     if not ON_LINUX:
         raise UsageError(f"{agent.text!r}: a guest is booted on Linux only")
     if agent.kind not in (qemu.VHOST_USER, qemu.NATIVE):
         raise UsageError(f"{agent.text!r}: no guest: this run boots {qemu.VHOST_USER} and {qemu.NATIVE} only")
-    spec = Spec(level=agent.kind, agent=agent.argv, witnesses=witnesses)
+    spec = _spec(group, folder, witnesses)
     if missing := _missing(spec):
         raise UsageError(f"{agent.text!r}: no guest: {'; '.join(missing)}")
     try:
@@ -97,8 +135,8 @@ def _said(folder: Path) -> list[str]:
     return []
 
 
-def _facts(booted: Machine) -> dict[str, Any]:
-    """By spec/report.schema.json, `guest` of an agent."""
+def _facts(booted: Machine, of_agent: bool) -> dict[str, Any]:
+    """By spec/report.schema.json, `guest` of an agent, or of something else: then the agent in it is nobody's matter."""
     facts = booted.facts
     told: dict[str, Any] = {
         "level": facts.level,
@@ -109,7 +147,8 @@ def _facts(booted: Machine) -> dict[str, Any]:
         "memory_mib": facts.memory_mib,
         "boot_seconds": round(facts.seconds, 3),
     }
-    with contextlib.suppress(OSError, ValueError):  # an agent that is not ours may not tell
-        cost = idle.ask(booted)
-        told |= {"agent_seconds": round(cost.seconds, 3), "rss_kib": cost.rss, "pss_kib": cost.pss}
+    if of_agent:
+        with contextlib.suppress(OSError, ValueError):  # one that is not ours may not tell
+            cost = idle.ask(booted)
+            told |= {"agent_seconds": round(cost.seconds, 3), "rss_kib": cost.rss, "pss_kib": cost.pss}
     return told

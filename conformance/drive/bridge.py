@@ -187,12 +187,13 @@ def read_status(path: str) -> dict[str, Any]:
 class BridgeBench:
     """Given to a case as `bridge`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, hop: str = "") -> None:
+        """`hop`: other than the row's."""
         self.program = program
         self.witness = program.witness
-        self.hop = program.transport
+        self.hop = hop or program.transport
         self.client_kind, _, self.guest_kind = self.hop.partition("-")
-        self.guest = Guest(program, self.guest_kind, host=hosts_of_its_own())
+        self.guest = self.make_guest()
         self.socket_path = f"{program.folder}/client"
         self.status_path = f"{program.folder}/status"
         self.listen = self.place(self.client_kind)
@@ -201,8 +202,12 @@ class BridgeBench:
     def become(self, client_kind: str, guest_kind: str) -> None:
         """Another hop than the row's."""
         self.client_kind, self.guest_kind = client_kind, guest_kind
-        self.guest = Guest(self.program, guest_kind, host=hosts_of_its_own())
+        self.guest = self.make_guest()
         self.listen = self.place(client_kind)
+
+    def make_guest(self) -> Guest:
+        """What the bridge dials."""
+        return Guest(self.program, self.guest_kind, host=hosts_of_its_own())
 
     def place(self, kind: str) -> str:
         """An address of that kind to listen at."""
@@ -230,7 +235,7 @@ class BridgeBench:
 
     def bare(self, *options: str) -> tuple[str, ...]:
         """Its command line with no address at all."""
-        argv = self.program.connectable.argv
+        argv = self.program.argv
         marked = {index for index, word in enumerate(argv) if "{" in word}
         marked |= {index - 1 for index in marked if argv[index - 1].startswith("-")}
         return (*(word for index, word in enumerate(argv) if index not in marked), *options)
@@ -260,12 +265,12 @@ class BridgeBench:
             time.sleep(0.01)
         bridge.running.serves()
 
-    def refuses(self, command: tuple[str, ...], status: int, **conditions: Any) -> str:
+    def refuses(self, command: tuple[str, ...], status: int, within: float = PATIENCE, **conditions: Any) -> str:
         """It ends at once with that exit status and one line on stderr, which is returned. Raises Violation, DeadlineExceeded."""
         running = self.program.start(command, **conditions)
-        found = running.wait(PATIENCE)
+        found = running.wait(within)
         if found is None:
-            raise DeadlineExceeded(f"exit status {status} within {PATIENCE:g} s", "it still runs")
+            raise DeadlineExceeded(f"exit status {status} within {within:g} s", "it still runs")
         said = running.stderr()
         expect(found == status, f"exit status {status}", f"{found}; stderr: {said!r}")
         expect(said.strip() and said.count("\n") == 1 and said.endswith("\n"), "one line on stderr", said)
@@ -273,9 +278,9 @@ class BridgeBench:
 
     # ---- a client
 
-    def client(self, address: str | None = None, running: Running | None = None) -> Link:
+    def client(self, address: str | None = None, running: Running | None = None, within: float = START_TIMEOUT) -> Link:
         """A connection to the bridge, made as soon as it accepts one. Raises DeadlineExceeded, Violation where it has ended."""
-        end = time.monotonic() + START_TIMEOUT
+        end = time.monotonic() + within
         while True:
             try:
                 sock = self.connect_once(address or self.listen)
@@ -283,7 +288,7 @@ class BridgeBench:
                 ended = None if running is None else running.poll()
                 expect(ended is None, "a connection accepted", f"{error}; its exit status is {ended}")
                 if time.monotonic() > end:
-                    raise DeadlineExceeded(f"a connection accepted within {START_TIMEOUT:g} s", str(error)) from None
+                    raise DeadlineExceeded(f"a connection accepted within {within:g} s", str(error)) from None
                 time.sleep(0.005)
                 continue
             except TimeoutError:

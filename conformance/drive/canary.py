@@ -13,12 +13,16 @@ import threading
 import time
 from collections.abc import Iterator
 
+from guestwire import protocol
+from guestwire.drive.conversation import frame
+from guestwire.drive.guest import PROGRAM as AGENT
 from guestwire.drive.program import Program, Running
 from guestwire.judge.outcome import Crash, DeadlineExceeded, Violation, short
 
 PATIENCE = 10.0  # seconds for each step; a quiet machine needs a hundredth of it
 PROBES = {"ssh": "READY-SSH", "agent": "READY-AGENT", "http": "READY-HTTP"}
 SSH = b"SSH-2.0-canary\r\n"
+PING = frame(protocol.FRAME_JSON, b'{"op":"ping"}')
 
 
 class NotUp(Violation):
@@ -129,4 +133,38 @@ def _speaking(path: str) -> Iterator[str]:
         thread.join(PATIENCE)
 
 
+def bridge_in_guest(program: Program) -> None:
+    """A ping reaches an agent in the guest, and the answer comes back. Raises NotUp, Violation, DeadlineExceeded."""
+    behind, client = f"{program.scratch}/agent", f"{program.folder}/client"
+    program.helper((AGENT, "--listen", f"unix:{behind}"))
+    running = program.start(program.bridge(f"unix:{client}", f"unix:{behind}"))
+    running.serves()
+    end = time.monotonic() + PATIENCE
+    while True:
+        said, ended = program.witness.talk_unix(client, PING, PATIENCE)
+        if b'"pong"' in said:
+            return
+        try:
+            running.check()
+        except Crash as crash:
+            raise NotUp(crash.expected, crash.actual) from None
+        if ended not in ("ENOENT", "ECONNREFUSED"):
+            raise Violation("an agent's answer carried back", f"{short(said)}, then {ended}")
+        if time.monotonic() > end:
+            raise NotUp(f"it listens on its socket within {PATIENCE:g} s", ended)
+
+
+def gate_in_guest(program: Program) -> None:
+    """A socket that is not there is not ready, an agent that answers is. Raises Violation, DeadlineExceeded."""
+    target = f"unix:{program.scratch}/agent"
+    status = _answer(program, "agent", target, 0.5)
+    if status == 0:
+        raise Violation(f"{target}, where nobody listens, not called ready", "exit status 0")
+    program.helper((AGENT, "--listen", target))
+    status = _answer(program, "agent", target, PATIENCE)
+    if status != 0:
+        raise Violation(f"{target}, which answers, called ready (exit status 0)", f"exit status {status}")
+
+
 BY_CONTRACT = {"bridge": bridge, "ready": gate}
+IN_GUEST = {"bridge": bridge_in_guest, "ready": gate_in_guest}

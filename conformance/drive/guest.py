@@ -7,6 +7,7 @@ started is the shared agent of the first worker; all other agents are started by
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from guestwire.drive.connectable import Connectable
 from guestwire.drive.far import GuestWitness
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import START_TIMEOUT, Agent
+from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import CouldNotRun, Crash
 
 PORT = 1024  # of the agent that init has started
@@ -27,6 +29,8 @@ LOG = "/var/log/smolvm-agent.log"  # of the same
 FIRST_PORT = 2_000  # of those that witnesses start
 PORTS = 1_000_000  # for each witness
 PROGRAM = "/usr/local/bin/smolvm-guest-agent"  # the agent's file in a guest
+PYTHON = "/usr/bin/python3"  # a guest's own
+JUDGED = "/opt/judged"  # where bridges and gates stand in a guest
 KEPT = 1 << 20  # bytes of each paper, its last ones
 WITNESS_WITHIN = 30.0  # seconds for the first answer of a witness in a guest that has booted
 
@@ -142,8 +146,19 @@ class BootedServer(GuestServer):
 
 
 def command(connectable: Connectable) -> tuple[str, ...]:
-    """How an agent is started in the guest, but for where it listens."""
-    return (PROGRAM, *connectable.argv[1:])
+    """How an agent is started in the guest, but for where it listens; how a bridge or a gate is, but for its addresses."""
+    if connectable.contract is AGENT:
+        return (PROGRAM, *connectable.argv[1:])
+    first, *others = connectable.argv
+    if connectable.program == first:
+        return (placed(connectable), *others)
+    return (PYTHON, *(placed(connectable) if word == connectable.program else word for word in others))
+
+
+def placed(connectable: Connectable) -> str:
+    """The path in a guest of a bridge's or a gate's file. A guest may hold several."""
+    digest = hashlib.sha256(connectable.text.encode()).hexdigest()[:8]
+    return f"{JUDGED}/{digest}/{Path(connectable.program).name}"
 
 
 def start(witness: Any, spec: StartSpec, booted: bool = False) -> Agent:

@@ -15,12 +15,11 @@ from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.selection import RESULT, contract_of, rows_of
 from guestwire.judge.case import ABSENT, Case
-from guestwire.judge.contract import AGENT
+from guestwire.judge.contract import AGENT, BACKED
 from guestwire.judge.ledger import LedgerError, check, checks
 from guestwire.judge.outcome import CaseResult
 
 HOST_FUNCTIONS = "host functions"
-BACKED = "qemu-vhost-user"  # the kind of guest whose device ends in the harness
 MARGIN = 20.0  # seconds a case may use beyond its deadline to put things away, before it is cut off
 _WRONG = "guestwire_wrong"  # of a worker's output: what is wrong with the command line
 
@@ -65,12 +64,15 @@ def _chunkings(case: Case, transport: str, full: bool) -> tuple[str, ...]:
 
 
 def _absent(case: Case, agent: Connectable, transport: str) -> bool:
-    """Whether the case does not exist in this row: the transport cannot have it, or the sanitizer's memory would be judged."""
+    """Whether the case does not exist in this row: the transport cannot have it, or the sanitizer's memory would be judged, or it
+    is no matter of a guest's."""
     if case.transports and transport not in case.transports and not agent.runs_already:
         return True
     if ("running" in case.needs and not agent.runs_already) or (
         "other-times" in case.needs and agent.times == Timers()
     ):
+        return True
+    if agent.in_guest and not (agent.contract.whole_in_guest or case.needs & {"guest", "backend"}):
         return True
     if ("guest" in case.needs and not agent.in_guest) or ("backend" in case.needs and transport != BACKED):
         return True

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import template
+from guestwire.drive import guest, template
 from guestwire.drive.connectable import Connectable
 from guestwire.drive.process import StartSpec
 from guestwire.drive.server import ENVIRONMENT, describe_exit
@@ -118,6 +118,7 @@ class Program:
     def __init__(self, connectable: Connectable, transport: str, witness: Any, deadline: float) -> None:
         self.connectable = connectable
         self.contract = connectable.contract
+        self.argv = guest.command(connectable) if connectable.in_guest else connectable.argv
         self.transport = transport
         self.witness = witness
         self.end = time.monotonic() + deadline
@@ -136,11 +137,11 @@ class Program:
 
     def bridge(self, listen: str, connect: str) -> tuple[str, ...]:
         """The command line of a bridge from one address to another one, by the connectable's template; options come after it."""
-        return template.bridge(self.connectable.argv, listen, connect)
+        return template.bridge(self.argv, listen, connect)
 
     def gate(self, kind: str, target: str, timeout: float) -> tuple[str, ...]:
         """The same of a gate with one probe."""
-        return template.gate(self.connectable.argv, kind, target, timeout)
+        return template.gate(self.argv, kind, target, timeout)
 
     @property
     def environment(self) -> dict[str, str | bytes]:
@@ -149,7 +150,7 @@ class Program:
         return ENVIRONMENT | own | self.connectable.environment
 
     def start(self, argv: Iterable[str], **conditions: Any) -> Running:
-        """The program with this command line (the connectable's argv is its beginning; a wrapper before it is allowed), under the
+        """The program with this command line (its argv is the beginning; a wrapper before it is allowed), under the
         conditions that StartSpec names. It does not wait for anything. Ended with the case."""
         conditions["env"] = self.environment | (conditions.get("env") or {})
         return self._start(StartSpec(argv=tuple(argv), **conditions), judged=True)

@@ -20,7 +20,8 @@ from guestwire.judge.outcome import CouldNotRun, DeadlineExceeded
 
 LONGEST = 60.0  # seconds that a visit may last: no case does
 HYBRID_PORT = 1024
-FORMS = ("tcp", "tcp6", "unix", "hybrid")
+VSOCK_HOST = 2  # the CID of the host, as a guest has it
+FORMS = ("tcp", "tcp6", "unix", "hybrid", "vsock")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset
 
 
@@ -138,7 +139,8 @@ class Service:
     """A listener that plays its acts. `target` is what a gate is given to look at."""
 
     def __init__(self, form: str, place: str, acts: Iterable[Act], port: int = 0, listening: bool = True) -> None:
-        """`place` is a path (unix, hybrid) or an address (tcp, tcp6)."""
+        """`place` is a path (unix, hybrid) or an address (tcp, tcp6); for vsock the path of a backend's for those who dial this
+        port of the host's (vm/backend.py)."""
         self.form = form
         self.place = place
         self.port = port
@@ -154,6 +156,8 @@ class Service:
 
     @property
     def target(self) -> str:
+        if self.form == "vsock":
+            return f"vsock:{VSOCK_HOST}:{self.port}"
         if self.form == "unix":
             return f"unix:{self.place}"
         if self.form == "hybrid":

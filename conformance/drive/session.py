@@ -41,7 +41,7 @@ class Session:
         self.folder = folder
         self._worlds = worlds
         self._number = number
-        self._far: dict[str, FarWitness] = {}
+        self._far: dict[World, FarWitness] = {}
         self._witness = Witness(folder)
         self._namespaced: NamespacedWitness | None = None
         self._rows: dict[tuple[str, str], Row] = {}
@@ -49,9 +49,10 @@ class Session:
 
     def _witness_for(self, connectable: Connectable, transport: str) -> Any:
         if connectable.in_guest:
-            if connectable.text not in self._far:
-                self._far[connectable.text] = FarWitness(self._worlds[connectable.text], self._number)
-            return self._far[connectable.text]
+            world = self._worlds[connectable.text]
+            if world not in self._far:
+                self._far[world] = FarWitness(world, self._number)
+            return self._far[world]
         if connectable.runs_already:
             pid = Remote(connectable).pid
             local = pid is not None and shares_world(pid)
@@ -66,7 +67,7 @@ class Session:
         """A bridge or a gate for one case, `deadline` seconds long."""
         if not ON_LINUX:
             raise CouldNotRun(lacking(f"starting a {connectable.contract.noun}"))
-        return Program(connectable, transport, self._witness, deadline)
+        return Program(connectable, transport, self._witness_for(connectable, transport), deadline)
 
     def row(self, connectable: Connectable, transport: str) -> Row:
         """The row of an agent on a transport. Raises CouldNotRun where the transport is not possible here."""
@@ -113,7 +114,8 @@ class Session:
         try:
             program = self.program(connectable, transport, 60)
             try:
-                canary.BY_CONTRACT[connectable.contract.name](program)
+                canaries = canary.IN_GUEST if connectable.in_guest else canary.BY_CONTRACT
+                canaries[connectable.contract.name](program)
             finally:
                 program.release()
         except canary.NotUp as error:

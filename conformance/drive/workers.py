@@ -15,6 +15,7 @@ from guestwire.judge.contract import AGENT, Contract
 
 IN_GUEST = 4  # an emulated guest has one processor, which they share
 OF_A_GUEST = {"guest", "backend"}  # what a case needs that exists there alone
+FEW_IN_GUEST = 2  # the same where a few cases alone exist there
 FEW = 8  # cases that one process is done with before workers have started
 
 
@@ -24,7 +25,7 @@ def worth(agents: Sequence[Connectable], transports: Collection[str], clauses: C
     most = contract.workers * (os.cpu_count() or 1)
     in_guest = any(agent.in_guest for agent in agents)
     if in_guest:
-        most = min(most, IN_GUEST)
+        most = min(most, IN_GUEST if contract.whole_in_guest else FEW_IN_GUEST)
     if not clauses:
         return most
     short, long = _cases(prefilter.Wanted(clauses=frozenset(clauses)), contract, in_guest)

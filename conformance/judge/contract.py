@@ -10,7 +10,8 @@ from pathlib import Path
 
 CONFORMANCE = Path(__file__).resolve().parent.parent
 
-GUEST_KINDS = ("qemu-vhost-user", "qemu-nested", "qemu-native")  # transports into a guest that is booted for the run
+BACKED = "qemu-vhost-user"  # the kind of guest whose device ends in the harness
+GUEST_KINDS = (BACKED, "qemu-nested", "qemu-native")  # transports into a guest that is booted for the run
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Contract:
     leaks: str = ""  # the check that what is held or left after a case breaks; an agent's are told apart
     files: str = ""  # the same for files
     workers: int = 4  # for each core, at most: how much its cases wait
+    whole_in_guest: bool = False  # whether all of it is asked in a guest too, not only what shows nowhere else
 
     @property
     def oracle(self) -> Path:
@@ -57,7 +59,7 @@ class Contract:
 
 AGENT = Contract(
     "agent", "agent", CONFORMANCE / "spec/protocol-v1.md", CONFORMANCE / "spec/clauses.toml", CONFORMANCE / "suite", "host",
-    ("unix", "fd-listen", "fd-conn", "unix-ns"), (("listen",),),
+    ("unix", "fd-listen", "fd-conn", "unix-ns"), (("listen",),), whole_in_guest=True,
 )  # fmt: skip
 BRIDGE = Contract(
     "bridge", "bridge", CONFORMANCE / "spec/bridge-v1.md", CONFORMANCE / "spec/bridge.toml", CONFORMANCE / "suite_bridge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -92,7 +92,14 @@ def parse(text: str) -> dict[str, Clause]:
 @cache
 def clauses(of: Contract = AGENT) -> dict[str, Clause]:
     """All clauses of a contract by id, in its order."""
-    return parse(of.ledger.read_text(encoding="utf-8"))
+    found = parse(of.ledger.read_text(encoding="utf-8"))
+    if of.whole_in_guest:
+        return found
+    return {name: replace(clause, checks=tuple(map(_outside_a_guest, clause.checks))) for name, clause in found.items()}
+
+
+def _outside_a_guest(check: Check) -> Check:
+    return check if "guest" in check.tags else replace(check, tags=(*check.tags, "local"))
 
 
 @cache

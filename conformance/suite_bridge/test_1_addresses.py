@@ -274,8 +274,10 @@ def _nothing_made(bridge: BridgeBench) -> None:
 
 
 PLACES = ["", "unix:", "tcp:", "tcp:127.0.0.1", "tcp:127.0.0.1:", "tcp:127.0.0.1:http", "tcp:127.0.0.1:65536",
-          "tcp:127.0.0.1:-1", "tcp:::1:80", "tcp::80", "hybrid:/x", "hybrid:/x:y", "pipe:/x", "fd:", "fd:x", "/x"]  # fmt: skip
-TARGETS = [*PLACES, "fd:3", "vsock:2", "vsock:x:1", "vsock:2:x", "vsock::1"]
+          "tcp:127.0.0.1:-1", "tcp:::1:80", "tcp::80", "hybrid:/x", "hybrid:/x:y", "pipe:/x", "fd:", "fd:x", "/x",
+          "vsock:", "vsock:x", "vsock:x:1", "vsock::1", "vsock:1:x", "vsock:1:", "vsock:1:2:3", "vsock:-1", "vsock:1:4294967295",
+          "vsock:4294967296:1"]  # fmt: skip
+TARGETS = [*PLACES, "fd:3", "vsock:2"]
 
 
 @case("BRIDGE-USAGE/refused", variant="addresses", transports=UNIX)

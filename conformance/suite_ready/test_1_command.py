@@ -102,6 +102,7 @@ def test_bad_targets(gate: GateBench) -> None:
         "tcp:127.0.0.1:0", "tcp:127.0.0.1:65536", "tcp:127.0.0.1:-1", "tcp:127.0.0.1:22x", "tcp:127.0.0.1:ssh",
         "tcp:::1:22", "tcp:[::1]", "tcp:[::1:22", "tcp:[]:22", "udp:127.0.0.1:22", "unix:", "hybrid:/sock",
         "hybrid:/sock:", "hybrid:/sock:0", "hybrid::1", "hybrid:/sock:x", "vsock:3", "vsock:x:1", "vsock:3:x", "vsock:3:0",
+        "vsock:", "vsock::1", "vsock:3:", "vsock:3:4294967295", "vsock:4294967296:1", "vsock:-1:1", "vsock:1:2:3",
     ]  # fmt: skip
     refused(gate, [["ssh", target] for target in targets], ("tcp:HOST:PORT",))
     refused(gate, [["ssh"], ["ssh", "--all"], ["ssh", gate.service(BANNER).target, "http"]])
@@ -110,7 +111,8 @@ def test_bad_targets(gate: GateBench) -> None:
 @case("READY-USAGE/probe", variant="notify", twin="READY-NOTIFY/listen")
 def test_bad_places_to_listen(gate: GateBench) -> None:
     """It listens: that is no place for it."""
-    refused(gate, [["notify", target] for target in ("tcp:127.0.0.1:9", "hybrid:/x:1", "vsock:x", "unix:", "x")])
+    refused(gate, [["notify", target] for target in ("tcp:127.0.0.1:9", "hybrid:/x:1", "unix:", "x")])
+    refused(gate, [["notify", f"vsock:{rest}"] for rest in ("", "x", "0", "-1", "2:9", "4294967295", "1:2:3")])
     refused(gate, [["notify"], ["notify", "--listen", "tcp:127.0.0.1:9"], ["notify", "--listen"]])
     path = f"unix:{gate.path('notify')}"
     refused(gate, [["notify", path, "--listen", path]])

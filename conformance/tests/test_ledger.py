@@ -13,7 +13,7 @@ import pytest
 from guestwire.cases import all_cases
 from guestwire.judge import ledger
 from guestwire.judge.case import Case, case
-from guestwire.judge.contract import CONTRACTS, Contract
+from guestwire.judge.contract import AGENT, BACKED, BRIDGE, CONTRACTS, READY, Contract
 
 PACKAGE = Path(ledger.__file__).parent.parent
 GOOD = '[PING]\nlevel = "MUST"\ntext = "a pong"\n'
@@ -77,6 +77,23 @@ def test_every_case_that_is_data_is_played() -> None:
     for data in all_cases().values():
         sent = [[step.raw() if step.kind == "send" else step for step in c.steps] for c in data.conversations]
         assert [one for one in sent if sent.count(one) > 1] == [], data.id
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "outside", "inside"),
+    [
+        (AGENT, "PING", True, True),
+        (AGENT, "SRV-PEER/allow", False, True),
+        (BRIDGE, "BRIDGE-BYTES/both", True, False),
+        (BRIDGE, "BRIDGE-TARGET/vsock", False, True),
+        (READY, "READY-NOTIFY/vsock", False, True),
+    ],
+)
+def test_where_a_check_is_asked(of: Contract, name: str, outside: bool, inside: bool) -> None:
+    """Of agents all in a guest too; of bridges and gates what shows nowhere else."""
+    found = ledger.checks(of)[name]
+    assert (found.is_asked_on(of.transports), found.is_asked_on([BACKED])) == (outside, inside)
+    assert found.is_asked_on([*of.transports, BACKED])
 
 
 def test_what_is_pending_waits_for_an_issue() -> None:
