@@ -81,6 +81,12 @@ class Host:
         return through.passing_on(self.transport)
 
     @property
+    def pace(self) -> int:
+        """What a case multiplies the time by that its commands get to begin in: a guest may be emulated. It is no deadline of the
+        agent's: those are the same everywhere."""
+        return 5 if self.connectable.in_guest else 1
+
+    @property
     def pid(self) -> int:
         """The agent's pid in the witness's world."""
         assert self.agent.pid is not None

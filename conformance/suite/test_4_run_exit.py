@@ -249,9 +249,10 @@ def test_no_zombie_after_any_run(host: Host) -> None:
 @case("RUN-REAP/after-timeout", needs="witness")
 @pytest.mark.parametrize("rest", ["exec sleep 60", "sleep 60 & exit 3"], ids=["alive", "exited"])
 def test_reaped_after_a_timeout(host: Host, rest: str) -> None:
-    conversation = begin(host, f"echo $$; {rest}", timeout=0.2)
+    timeout = 0.2 * host.pace
+    conversation = begin(host, f"echo $$; {rest}", timeout=timeout)
     (shell,) = read_pids(conversation)
-    expect_timeout(conversation.answer(), 0.2)
+    expect_timeout(conversation.answer(), timeout)
     expect_reaped(host, shell)
 
 

@@ -30,7 +30,7 @@ from guestwire.suite.run_support import (
     read_pids,
 )
 
-T = 0.2  # seconds, the timeout of most cases
+T = 0.2  # seconds, the timeout of most cases; times the host's pace where a command has to print something within it
 ANSWERED = KILL_TIME + REPLY_TIME + SLACK  # seconds from the deadline to the end of the response at most
 HELD = 1 << 20  # bytes that sockets, frames in hand and pipes may hold at the kill, generously
 
@@ -68,14 +68,15 @@ def literal(host: Host, cmd: str, number: str) -> Conversation:
 
 def expect_timeouts(host: Host, commands: Sequence[str], pids: int = 1) -> None:
     """Commands that run at the same time, print `pids` process ids first and never end: each is killed, each answer comes."""
-    conversations = [begin(host, command, timeout=T) for command in commands]
+    timeout = T * host.pace
+    conversations = [begin(host, command, timeout=timeout) for command in commands]
     printed = [read_pids(conversation, pids) for conversation in conversations]
-    deadline = time.monotonic() + T
+    deadline = time.monotonic() + timeout
     for found in printed:
         expect_dead(host, found, deadline, KILL_TIME)
     killed = time.monotonic()
     for conversation in conversations:
-        expect_timeout(conversation.answer(killed + REPLY_TIME + SLACK - time.monotonic()), T)
+        expect_timeout(conversation.answer(killed + REPLY_TIME + SLACK - time.monotonic()), timeout)
 
 
 # ---- what happens at the deadline
@@ -84,14 +85,15 @@ def expect_timeouts(host: Host, commands: Sequence[str], pids: int = 1) -> None:
 @case("RUN-TIMEOUT/prompt", "RUN-TIMEOUT/killed", "RUN-TIMEOUT/answer", needs="witness")
 def test_killed_and_told_in_time(host: Host) -> None:
     """SIGKILL `within 1 s of the deadline`, the answer within 1 s of it, and neither before the deadline."""
+    timeout = T * host.pace
     sent = time.monotonic()
-    conversation = begin(host, "echo $$; exec sleep 60", timeout=T)
+    conversation = begin(host, "echo $$; exec sleep 60", timeout=timeout)
     pids = read_pids(conversation)
     started = time.monotonic()
-    expect_dead(host, pids, started + T, KILL_TIME)
+    expect_dead(host, pids, started + timeout, KILL_TIME)
     killed = time.monotonic()
-    expect(killed - sent >= T - ROUNDING, f"nothing killed before {T} s", f"{killed - sent:.3f} s")
-    expect_timeout(conversation.answer(REPLY_TIME + SLACK), T)
+    expect(killed - sent >= timeout - ROUNDING, f"nothing killed before {timeout} s", f"{killed - sent:.3f} s")
+    expect_timeout(conversation.answer(REPLY_TIME + SLACK), timeout)
 
 
 @case("RUN-TIMEOUT/killed", variant="not-early")
@@ -122,10 +124,11 @@ def test_what_the_pipes_held_is_sent(host: Host, streams: str) -> None:
     command = f"echo $$ >'{host.scratch}/pid'; {{ {counted_lines(800, out)}; }} &"
     if streams == "both":
         command += f" {{ {counted_lines(800, err)}; }} >&2 &"
-    conversation = begin(host, f"{command} wait; exec sleep 60", timeout=0.5)
-    expect_dead(host, [pid_in(host, f"{host.scratch}/pid")], time.monotonic() + 0.5, KILL_TIME)
+    timeout = 0.5 * host.pace
+    conversation = begin(host, f"{command} wait; exec sleep 60", timeout=timeout)
+    expect_dead(host, [pid_in(host, f"{host.scratch}/pid")], time.monotonic() + timeout, KILL_TIME)
     answer = conversation.answer(REPLY_TIME + SLACK)
-    expect_timeout(answer, 0.5)
+    expect_timeout(answer, timeout)
     for name, got, counter in (("stdout", answer.stdout, out), ("stderr", answer.stderr, err)):
         written = expect_all_written(host, name, got, counter)
         expect((written > 0) == (name == "stdout" or streams == "both"), "a command that writes", f"{written} lines")
@@ -148,12 +151,12 @@ def test_every_frame_in_hand_is_sent(host: Host) -> None:
         base, before = f"{host.scratch}/{index}", 16_384 * index
         lines = f"{{ {counted_lines(400, f'{base}-out')}; }} & {{ {counted_lines(400, f'{base}-err')}; }} >&2 &"
         command = f"echo $$ >'{base}-pid'; head -c {before} /dev/zero; {lines} wait; exec sleep 60"
-        runs.append((base, before, begin(host, command, timeout=1)))
+        runs.append((base, before, begin(host, command, timeout=host.pace)))
     started = time.monotonic()
-    expect_dead(host, [pid_in(host, f"{base}-pid") for base, _, _ in runs], started + 1, KILL_TIME)
+    expect_dead(host, [pid_in(host, f"{base}-pid") for base, _, _ in runs], started + host.pace, KILL_TIME)
     for base, before, conversation in runs:
         answer = conversation.answer(REPLY_TIME + SLACK)
-        expect_timeout(answer, 1)
+        expect_timeout(answer, host.pace)
         expect_equal(answer.stdout.count(b"\0"), before, "bytes before the lines")
         for name, got in (("out", answer.stdout.lstrip(b"\0")), ("err", answer.stderr)):
             expect_all_written(host, f"std{name}", got, f"{base}-{name}")
@@ -165,18 +168,19 @@ def test_no_waiting_for_the_end_of_a_pipe(host: Host) -> None:
     commands = ["setsid sleep 60 & echo $!; wait", "setsid sleep 60 & echo $!; exit 3"]
     escaped: list[int] = []
     with put_away(host, escaped):
-        conversations = [begin(host, command, timeout=T) for command in commands]
+        timeout = T * host.pace
+        conversations = [begin(host, command, timeout=timeout) for command in commands]
         for conversation in conversations:
             escaped += read_pids(conversation)
         for conversation in conversations:
-            expect_timeout(conversation.answer(T + ANSWERED), T)
+            expect_timeout(conversation.answer(timeout + ANSWERED), timeout)
 
 
 @case("RUN-TIMEOUT/held", variant="flooding", needs="witness destructive")
 def test_no_waiting_for_the_end_of_a_flood(host: Host) -> None:
     """The same, and it never stops writing: only what the pipes held at the kill is sent. The host reads so slowly that the
     pipes are full whenever the agent looks."""
-    timeout = 5 * T  # two shells have to start within it
+    timeout = max(5, 2 * host.pace) * T  # two shells have to start within it
     escaped: list[int] = []
     with put_away(host, escaped):
         conversation = begin(host, "echo $$; setsid sh -c 'echo $$; yes >&2 & exec yes' & wait", timeout=timeout)
@@ -243,9 +247,9 @@ def test_a_far_deadline(host: Host) -> None:
 def test_the_clock_starts_with_the_command(host: Host) -> None:
     """Waiting for a work slot does not count."""
     agent = host.start("--max-requests", "1")
-    first = begin(agent, "echo; exec sleep 0.4")
+    first = begin(agent, f"echo; exec sleep {0.4 * host.pace:g}")
     first.recv_frame()
-    second = begin(agent, "sleep 0.1; exit 3", timeout=0.3)
+    second = begin(agent, "sleep 0.1; exit 3", timeout=0.3 * host.pace)
     expect_equal(exit_code(first.answer()), 0, "exit code of the run that goes first")
     expect_equal(exit_code(second.answer()), 3, "exit code of the one that had to wait longer than its timeout")
 
@@ -272,17 +276,18 @@ def test_streams_closed_early(host: Host) -> None:
 )
 def test_a_flood(host: Host, command: str) -> None:
     """The host reads as fast as it can."""
-    conversation = begin(host, f"echo $$; {command}", timeout=T)
+    timeout = T * host.pace
+    conversation = begin(host, f"echo $$; {command}", timeout=timeout)
     shells = read_pids(conversation)
-    deadline = time.monotonic() + T
-    expect_timeout(conversation.answer(T + ANSWERED, keep=False), T)
+    deadline = time.monotonic() + timeout
+    expect_timeout(conversation.answer(timeout + ANSWERED, keep=False), timeout)
     expect_dead(host, shells, deadline, KILL_TIME)
 
 
 @case("RUN-TIMEOUT-ALWAYS/unread", needs="witness destructive")
 def test_a_host_that_does_not_read(host: Host) -> None:
     """Killed on time all the same; the answer is there once the host reads."""
-    wait = 1.5  # seconds: even on a busy machine the connections are full by then, and the agent stuck with its output
+    wait = 1.5 * max(host.pace / 2, 1)  # seconds: on a busy machine, too, connections are full by then
     conversations = [begin(host, f"echo $$; {flood}", timeout=wait) for flood in ("exec yes", "yes >&2 & exec yes")]
     shells = [read_pids(conversation)[0] for conversation in conversations]
     expect_dead(host, shells, time.monotonic() + wait, KILL_TIME)
