@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive import connectable, server
+from guestwire.drive import connectable, through
 from guestwire.drive.connectable import Connectable, UsageError
 from guestwire.drive.replaying import Part, Replay
 from guestwire.drive.server import Agent
 from guestwire.drive.session import Session
+from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import CouldNotRun, Crash, DeadlineExceeded
 from guestwire.judge.outline import outline
 from guestwire.judge.transcript_file import FORMAT, FORMAT_VERSION
@@ -52,6 +53,8 @@ class _Recorded:
 
 def _read(folder: Path) -> _Recorded:
     """Raises UsageError."""
+    if (folder / "agent.json").is_file() and not (folder / "transcript.json").exists():  # of a bridge or a gate, say
+        raise UsageError(f"{folder} records no conversation of the case's own: run {folder / 'replay.sh'}")
     try:
         found = json.loads((folder / "transcript.json").read_text(encoding="utf-8"))
         agent = json.loads((folder / "agent.json").read_text(encoding="utf-8"))
@@ -111,12 +114,12 @@ class _Agents:
         self._made: dict[int, Agent] = {}
 
     def connect(self, number: int) -> Any:
-        if self._to.kind != "exec":
+        if self._to.runs_already:
             number = 0
         if number not in self._made:
             row = self._session.row(self._to, self._transport)
             spec = row.spec(*self._options[number])
-            self._made[number] = server.start(row.witness, self._to, self._transport, spec, self._session.folder)
+            self._made[number] = through.start(row.witness, self._to, self._transport, spec, self._session.folder)
         return self._made[number].connect()
 
     def stop(self) -> None:
@@ -128,7 +131,23 @@ def _play(recorded: _Recorded, to: Connectable, transport: str) -> list[list[str
     """The outlines of what comes back. Raises UsageError."""
     folder = Path(tempfile.mkdtemp(prefix="guestwire-"))
     folder.chmod(0o755)
-    session = Session(folder)
+    guests = None
+    try:
+        if to.in_guest:
+            from guestwire.drive.booting import Guests  # what boots them costs a tenth of a second
+
+            guests = Guests([to], folder, 1)
+        own = folder / "session"
+        own.mkdir(0o755)
+        return _sent(recorded, to, transport, Session(own, guests.worlds if guests else {}))
+    finally:
+        if guests is not None:
+            guests.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sent(recorded: _Recorded, to: Connectable, transport: str, session: Session) -> list[list[str]]:
+    """The same with this session, which it closes."""
     agents = _Agents(session, to, transport, recorded.options)
     try:
         with _scratch(recorded.scratch):
@@ -163,12 +182,14 @@ def main(options: argparse.Namespace) -> int:
     recorded = _read(options.folder)
     _check(options.folder, recorded)
     to = connectable.parse(options.agent or recorded.connectable)
+    if to.contract is not AGENT:
+        raise UsageError(f"{to.text!r}: a {to.contract.noun} has no part in an agent's conversations")
     transport = _transport(options.transport, recorded.transport, to)
     used = sorted({part.agent for part in recorded.parts})
     lost = sorted({name for number in used for name in recorded.conditions[number]})
     if lost:
         print(f"not as recorded: the agent was started under conditions of its own ({', '.join(lost)})")
-    if to.kind != "exec" and any(recorded.options[number] for number in used):
+    if to.runs_already and any(recorded.options[number] for number in used):
         print("not as recorded: the agent was started with options of its own; this one runs already")
     found = _play(recorded, to, transport)
     plural = "" if len(found) == 1 else "s"

@@ -21,6 +21,7 @@ from guestwire.judge.outcome import CaseResult
 from guestwire.judge.outline import digest, outline
 from guestwire.judge.verdict import Exit
 from guestwire.tests.harness import MINI, TINY, run, temporary
+from guestwire.tests.test_vm_machine import AGENT
 
 PONG = b'{"ok":true,"op":"pong","agent_version":"1","proto":1,"instance":"a-1"}'
 
@@ -134,12 +135,28 @@ def test_what_cannot_be_replayed(
         (["/nowhere"], "no evidence"),
         (["PLACE", "exec:/nowhere"], "no such file"),
         (["PLACE", f"exec:{TINY}", "--transport=tcp"], "has no transport 'tcp'"),
+        (["PLACE", "oracle-ready"], "a gate has no part in an agent's conversations"),
     ],
 )
 def test_usage(place: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
     assert cli.main(["replay", *(str(place) if word == "PLACE" else word for word in words)]) == Exit.USAGE
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+def test_of_a_bridge_nothing_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its evidence tells how it was started; what the case sent is the case's own."""
+    (tmp_path / "agent.json").write_text("{}")
+    assert cli.main(["replay", str(tmp_path)]) == Exit.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"records no conversation of the case's own: run {tmp_path}/replay.sh")
+
+
+def test_an_agent_in_a_guest(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", str(place), f"qemu-vhost-user:{AGENT}"]) == Exit.RED
+    said = capsys.readouterr().out
+    assert "over qemu-vhost-user (-recorded, +now):" in said
+    assert '"agent_version": *' in said.replace('":*', '": *')
 
 
 # ---- the playing
