@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestwire.judge.contract import AGENT, BACKED, BRIDGE, CONTRACTS, GUEST_KINDS, Contract
+from guestwire.judge.contract import AGENT, BRIDGE, CONTRACTS, GUEST_KINDS, VHOST_USER, Contract
 
 if TYPE_CHECKING:
     from guestwire.agents.descriptor import Descriptor
@@ -219,10 +219,10 @@ def parse_all(texts: Sequence[str], contract: str = "", through: str = "") -> li
         raise UsageError(f"one run judges by one contract: {', '.join([*which, *asked])}")
     one = CONTRACTS[contract or next(iter(said), AGENT.name)]
     for each in found:
-        if one is not AGENT and each.kind not in ("exec", BACKED):
+        if one is not AGENT and each.kind not in ("exec", VHOST_USER):
             raise UsageError(
                 f"{each.text!r}: a {one.noun} is started by the harness: exec:PATH [ARGS], or its descriptor; in a guest: "
-                f"{BACKED}:PATH [ARGS]"
+                f"{VHOST_USER}:PATH [ARGS]"
             )
     bridge = _bridge(through, found, one) if through else None
     return [replace(each, contract=one, through=bridge) for each in found]
@@ -240,5 +240,5 @@ def _bridge(text: str, agents: Sequence[Connectable], contract: Contract) -> Con
 def transports(of: Connectable) -> tuple[str, ...]:
     """All that a row of a run with this program can have."""
     if of.contract is not AGENT:
-        return (*of.contract.transports, BACKED)
+        return (*of.contract.transports, VHOST_USER)
     return TRANSPORTS if of.through is None else (*TRANSPORTS, *VIA)

@@ -15,7 +15,7 @@ from guestwire.drive.connectable import Connectable, Timers
 from guestwire.drive.conversation import CHUNKINGS
 from guestwire.drive.selection import RESULT, contract_of, rows_of
 from guestwire.judge.case import ABSENT, Case
-from guestwire.judge.contract import AGENT, BACKED
+from guestwire.judge.contract import AGENT, VHOST_USER
 from guestwire.judge.ledger import LedgerError, check, checks
 from guestwire.judge.outcome import CaseResult
 
@@ -74,7 +74,7 @@ def _absent(case: Case, agent: Connectable, transport: str) -> bool:
         return True
     if agent.in_guest and not (agent.contract.whole_in_guest or case.needs & {"guest", "backend"}):
         return True
-    if ("guest" in case.needs and not agent.in_guest) or ("backend" in case.needs and transport != BACKED):
+    if ("guest" in case.needs and not agent.in_guest) or ("backend" in case.needs and transport != VHOST_USER):
         return True
     return bool(case.needs & ABSENT.get(transport, frozenset())) or (case.native_memory and agent.sanitized)
 

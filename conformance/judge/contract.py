@@ -10,8 +10,10 @@ from pathlib import Path
 
 CONFORMANCE = Path(__file__).resolve().parent.parent
 
-BACKED = "qemu-vhost-user"  # the kind of guest whose device ends in the harness
-GUEST_KINDS = (BACKED, "qemu-nested", "qemu-native")  # transports into a guest that is booted for the run
+VHOST_USER = "qemu-vhost-user"  # the device ends in the harness's own backend
+NESTED = "qemu-nested"
+NATIVE = "qemu-native"
+GUEST_KINDS = (VHOST_USER, NESTED, NATIVE)  # transports into a guest that is booted for the run
 
 
 @dataclass(frozen=True)

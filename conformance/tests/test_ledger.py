@@ -13,7 +13,7 @@ import pytest
 from guestwire.cases import all_cases
 from guestwire.judge import ledger
 from guestwire.judge.case import Case, case
-from guestwire.judge.contract import AGENT, BACKED, BRIDGE, CONTRACTS, READY, Contract
+from guestwire.judge.contract import AGENT, BRIDGE, CONTRACTS, READY, VHOST_USER, Contract
 
 PACKAGE = Path(ledger.__file__).parent.parent
 GOOD = '[PING]\nlevel = "MUST"\ntext = "a pong"\n'
@@ -92,8 +92,8 @@ def test_every_case_that_is_data_is_played() -> None:
 def test_where_a_check_is_asked(of: Contract, name: str, outside: bool, inside: bool) -> None:
     """Of agents all in a guest too; of bridges and gates what shows nowhere else."""
     found = ledger.checks(of)[name]
-    assert (found.is_asked_on(of.transports), found.is_asked_on([BACKED])) == (outside, inside)
-    assert found.is_asked_on([*of.transports, BACKED])
+    assert (found.is_asked_on(of.transports), found.is_asked_on([VHOST_USER])) == (outside, inside)
+    assert found.is_asked_on([*of.transports, VHOST_USER])
 
 
 def test_what_is_pending_waits_for_an_issue() -> None:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from guestwire.judge.contract import NATIVE, VHOST_USER
 from guestwire.vm.packages import ImageError
 
-VHOST_USER, NATIVE, NONE = "qemu-vhost-user", "qemu-native", ""  # levels; NONE: no vsock device
+__all__ = ["CID", "NATIVE", "NONE", "PORT", "PROGRAMS", "VHOST_USER", "Spec", "arch_of", "command", "program"]
+NONE = ""  # the level without a vsock device
 CID = 3
 PORT = 1024  # the agent's
 PROGRAMS = {"x86_64": ("qemu-system-x86_64", "qemu-system-x86"), "aarch64": ("qemu-system-aarch64", "qemu-system-arm")}
