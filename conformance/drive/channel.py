@@ -18,6 +18,7 @@ from guestwire.drive.witness import Witness
 
 ANSWER_WITHIN = 60.0  # seconds for any call; cases wait shorter
 LARGEST = 1 << 30  # bytes of a message
+_PART = 65_536  # bytes to read at once: as much is allocated each time, and a serial port gives few
 PROTOCOL = 4  # of pickle: what every Python here reads
 _LENGTH = struct.Struct(">I")
 _VALUES = {  # the classes that an answer may name, beside builtin exceptions: all of them only hold what they are given
@@ -71,7 +72,7 @@ class Channel:
         while len(self._read) < size:
             if end is not None and not select.select([self._descriptor], [], [], max(end - time.monotonic(), 0))[0]:
                 raise TimeoutError
-            part = os.read(self._descriptor, max(size - len(self._read), 65_536))
+            part = os.read(self._descriptor, _PART)
             if not part:
                 raise EOFError
             self._read += part
