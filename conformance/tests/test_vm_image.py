@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import lzma
 import marshal
+import os
 import stat
 import struct
+import time
 from pathlib import Path
 
 import lz4.block
 import pytest
 
-from guestwire.vm import cpio, modules, packages, parts
+from guestwire.vm import cpio, image, modules, packages, parts
 
 
 def unpacked(archive: bytes) -> dict[str, tuple[int, bytes]]:
@@ -120,3 +122,15 @@ def test_the_lines_of_apt_are_read() -> None:
         "W: something else\n"
     )
     assert list(packages._downloads(lines)) == [("busy-box", "2:1.0-1", "busy-box_2%3a1.0-1_amd64.deb", "a" * 64)]
+
+
+def test_bases_that_nobody_uses_are_removed(tmp_path: Path) -> None:
+    """Not one that a run may have begun to boot, nor another architecture's."""
+    long_ago = time.time() - 7_200
+    for name, used in (("x-old", long_ago), ("x-half.new", long_ago), ("x-new", time.time()), ("y-old", long_ago)):
+        folder = tmp_path / f"base-{name}"
+        folder.mkdir()
+        (folder / "kernel").write_bytes(b"")
+        os.utime(folder, (used, used))
+    image.forget(tmp_path, "base-x-*")
+    assert {path.name for path in tmp_path.iterdir()} == {"base-x-new", "base-y-old"}

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ LIBRARIES = ("libc6", "libexpat1", "libffi8", "zlib1g")
 FIRST = ("virtio_mmio", "virtio_pci", "vmw_vsock_virtio_transport")
 THEN = ("virtio_console", "vsock_loopback")
 ON_DEMAND = ("vhost_vsock",)
+_UNUSED = 3600.0  # seconds; who boots a guest has read what it needs within minutes
 _PACKAGE = Path(__file__).resolve().parents[1]
 _WITNESS = ("__init__.py", "drive/*.py", "judge/*.py")  # modules of this project that it may import
 _USERS = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nnobody:x:65534:65534::/nonexistent:/bin/false\n"
@@ -55,8 +58,17 @@ def base(arch: str) -> Base:
     with locked("base"):
         if not folder.is_dir():
             _build(arch, packages, folder)
+            forget(cache(), f"base-{arch}-*")
+        os.utime(folder)  # it is in use
     facts = json.loads((folder / "facts.json").read_text())
     return Base(folder / "kernel", folder / "initrd", facts["release"], tuple(facts["first"]), tuple(facts["then"]))
+
+
+def forget(folder: Path, names: str) -> None:
+    """Remove what is called so and has not been in use for long: other versions' bases, say, which another run may boot yet."""
+    for path in folder.glob(names):
+        if path.stat().st_mtime < time.time() - _UNUSED:
+            shutil.rmtree(path)
 
 
 def _build(arch: str, packages: Mapping[str, Package], folder: Path) -> None:
