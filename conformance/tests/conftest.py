@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from guestwire.tests.vm_fixtures import faults, guest, world
+
+__all__ = ["faults", "guest", "world"]  # fixtures for all
 SHARING = {  # file -> what its tests share
     "test_report_page.py": "a browser",
     "test_fuzz_page.py": "a campaign",

@@ -12,15 +12,6 @@ from guestwire.tests.vm_guest import Guest, Packet, World, line, pair
 from guestwire.vm.packet import BOTH, CREDIT_REQUEST, CREDIT_UPDATE, RECEIVE, REQUEST, RESPONSE, RST, RW, SEND, SHUTDOWN
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("world"))
-    try:
-        yield world
-    finally:
-        world.close()
-
-
 @pytest.fixture(params=[False, True], ids=["two-descriptors", "one-descriptor"])
 def guest(request: pytest.FixtureRequest, world: World) -> Iterator[Guest]:
     guest = Guest(world.front, whole=request.param)
