@@ -32,6 +32,8 @@ export PYTHON CJSON_DIR
 
 include ci/setup.mk
 include agent/build.mk
+include agent/install.mk
+include ci/release.mk
 include fuzz/fuzz.mk
 include fuzz/campaign.mk
 include fuzz/proof.mk
@@ -41,7 +43,7 @@ include conformance/bench/bench.mk
 include conformance/examples/examples.mk
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile fuzz/*.mk
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile agent/*.mk ci/*.mk fuzz/*.mk
 
 agent: $(AGENT_BINARY) ## build/smolvm-guest-agent; ARCH=aarch64|x86_64 for another machine: build/ARCH/
 

@@ -5,6 +5,7 @@ endif
 
 AGENT_SOURCES := $(sort $(wildcard agent/wire/*.c agent/guest/*.c))
 AGENT_VERSION := $(shell cat VERSION)
+AGENT_BUILD ?= # behind it, where the commit is known
 ZIG_VERSION := $(shell sed -n 's/.*"ziglang==\([0-9.]*\)".*/\1/p' pyproject.toml)
 AGENT_BINARY := build/$(if $(filter $(HOST_ARCH),$(ARCH)),,$(ARCH)/)smolvm-guest-agent
 AGENT_SIZE_MAX ?= 81920
@@ -22,12 +23,12 @@ C_FLAGS := -std=gnu11 -D_GNU_SOURCE= -DAGENT_VERSION='"$(AGENT_VERSION)"' -Iagen
 # -Os unless clang is told), no frame pointer 1. Not worth it: zeroed automatic variables cost 1 KiB and touch stack that
 # would never be used; musl has no shadow stack, so -fcf-protection would only be bytes.
 STATIC_CC := .venv/bin/python -m ziglang cc -target $(ARCH)-linux-musl
-STATIC_CFLAGS := $(C_FLAGS) -Os -Xclang -Oz -flto -ffunction-sections -fdata-sections -fomit-frame-pointer \
+STATIC_CFLAGS := $(C_FLAGS) -g -fdebug-compilation-dir=. -Werror=date-time -Os -Xclang -Oz -flto -ffunction-sections -fdata-sections -fomit-frame-pointer \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables -fPIE -fstack-protector-strong \
 	$(if $(filter aarch64,$(ARCH)),-mbranch-protection=standard)
 # cJSON reads numbers by wire/decimal.h and takes memory by wire/arena.h.
 CJSON_FLAGS := -w -Dstrtod=decimal_strtod -Dmalloc=arena_take -Dfree=arena_ignore -Drealloc=arena_refuse
-STATIC_LDFLAGS := -static -pie -s -Wl,--gc-sections,--hash-style=gnu,-z,relro,-z,now,-z,noexecstack
+STATIC_LDFLAGS := -static -pie -Wl,--gc-sections,--hash-style=gnu,-z,relro,-z,now,-z,noexecstack
 ASAN_CFLAGS := $(C_FLAGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # $(call objects,VARIANT,SOURCES)
@@ -41,7 +42,10 @@ define variant
 build/obj/$(1)/%.o: agent/%.c build/obj/$(1)/flags | $(CJSON_DIR)/cJSON.c $(3)
 	$(Q)echo '  CC    $$< ($(1))'
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(2) -MMD -MP -c $$< -o $$@
+	$(Q)$(2) $$(EXTRA) -MMD -MP -c $$< -o $$@
+
+build/obj/$(1)/wire/version.o: EXTRA = -DAGENT_BUILD='"$(AGENT_BUILD)"'
+build/obj/$(1)/wire/version.o: build/obj/build
 
 build/obj/$(1)/cJSON.o: $(CJSON_DIR)/cJSON.c build/obj/$(1)/flags | $(3)
 	$(Q)echo '  CC    $$< ($(1))'
@@ -52,6 +56,11 @@ build/obj/$(1)/flags: FORCE
 	@mkdir -p $$(@D)
 	@echo $$(call quote,$$(NOW)) | cmp -s - $$@ || echo $$(call quote,$$(NOW)) >$$@
 endef
+build/obj/build: NOW = $(AGENT_BUILD)
+build/obj/build: FORCE
+	@mkdir -p $(@D)
+	@echo $(call quote,$(NOW)) | cmp -s - $@ || echo $(call quote,$(NOW)) >$@
+
 quote = '$(subst ','\'',$(1))'
 
 $(eval $(call variant,$(ARCH),$(STATIC_CC) $(STATIC_CFLAGS),$(VENV)))
@@ -61,9 +70,15 @@ $(eval $(call variant,asan,$(ASAN_CC) $(ASAN_CFLAGS),$(SYSTEM_TEST)))
 $(AGENT_BINARY): $(STATIC_OBJECTS) ci/check-binary
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(STATIC_CC) $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $(STATIC_OBJECTS) -o $@.new
+	$(Q)$(STATIC_CC) $(STATIC_CFLAGS) $(STATIC_LDFLAGS) -s $(STATIC_OBJECTS) -o $@.new
 	$(Q)$(PYTHON) ci/check-binary --max-size $(AGENT_SIZE_MAX) $@.new $(ARCH)
 	$(Q)mv $@.new $@
+
+# The same with its symbols, for a debugger.
+$(AGENT_BINARY).debug: $(STATIC_OBJECTS)
+	$(Q)echo '  LD    $@'
+	$(Q)mkdir -p $(@D)
+	$(Q)$(STATIC_CC) $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $^ -o $@
 
 $(ASAN_AGENT): $(ASAN_OBJECTS)
 	$(Q)echo '  LD    $@'

@@ -2,6 +2,7 @@
 
 #include "guest/desk_parts.h"
 #include "guest/memory.h"
+#include "wire/version.h"
 
 /* Reads in one turn, so that a host that sends without end does not keep the others waiting. */
 #define READ_BATCH 16
@@ -23,7 +24,7 @@ static void reply_pong_and_end(struct connection *connection)
 {
     uint8_t *reply = connection->desk->reply;
 
-    desk_reply(connection, reply, reply_pong(reply, AGENT_VERSION, connection->desk->setup->instance));
+    desk_reply(connection, reply, reply_pong(reply, agent_version, connection->desk->setup->instance));
 }
 
 void desk_drop_request(struct connection *connection)

@@ -8,6 +8,7 @@
 #include "guest/desk.h"
 #include "guest/footprint.h"
 #include "guest/notify.h"
+#include "wire/version.h"
 
 #define EXIT_FAILED    1
 #define EXIT_USAGE     2
@@ -35,7 +36,7 @@ static void draw_instance(char out[2 * INSTANCE_BYTES + 1])
 
 static void ready(const struct desk_setup *setup)
 {
-    log_event(setup->log, "version " AGENT_VERSION " is ready", NULL);
+    log_event(setup->log, "version ", agent_version, " is ready", NULL);
     notify_ready(setup->options->ready_fd, setup->log);
 }
 
@@ -86,7 +87,9 @@ int main(int argc, char **argv)
         print(options_help);
         break;
     case OPTIONS_VERSION:
-        print(LOG_NAME " " AGENT_VERSION "\n");
+        print(LOG_NAME " ");
+        print(agent_version);
+        print("\n");
         break;
     case OPTIONS_BAD:
         log_fatal(&log, reason, NULL);

@@ -137,7 +137,7 @@ int bridge_main(int argc, char **argv)
     case BRIDGE_HELP:
         return say_out(bridge_help);
     case BRIDGE_VERSION:
-        return say_out("guestwire " AGENT_VERSION "\n");
+        return say_version();
     case BRIDGE_BAD:
         say(NAME, reason, NULL);
         return EXIT_USAGE;

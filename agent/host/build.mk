@@ -11,7 +11,7 @@ ASAN_GUESTWIRE_OBJECTS := $(call objects,asan,$(GUESTWIRE_SOURCES)) build/obj/as
 $(GUESTWIRE): $(GUESTWIRE_OBJECTS) ci/check-binary
 	$(Q)echo '  LD    $@'
 	$(Q)mkdir -p $(@D)
-	$(Q)$(STATIC_CC) $(STATIC_CFLAGS) $(STATIC_LDFLAGS) $(GUESTWIRE_OBJECTS) -o $@.new
+	$(Q)$(STATIC_CC) $(STATIC_CFLAGS) $(STATIC_LDFLAGS) -s $(GUESTWIRE_OBJECTS) -o $@.new
 	$(Q)$(PYTHON) ci/check-binary --max-size $(GUESTWIRE_SIZE_MAX) $@.new $(ARCH)
 	$(Q)mv $@.new $@
 

@@ -57,7 +57,7 @@ static int run(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0)
         return help();
     if (strcmp(argv[1], "--version") == 0)
-        return say_out("guestwire " AGENT_VERSION "\n");
+        return say_version();
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);

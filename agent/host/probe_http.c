@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "wire/version.h"
+
 bool http_path_good(const char *path)
 {
     for (size_t i = 0; path[i] != '\0'; i++)
@@ -16,7 +18,9 @@ void http_request(struct text *out, const char *path, const char *host)
     text_add(out, path);
     text_add(out, " HTTP/1.1\r\nHost: ");
     text_add(out, host);
-    text_add(out, "\r\nUser-Agent: guestwire/" AGENT_VERSION "\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+    text_add(out, "\r\nUser-Agent: guestwire/");
+    text_add(out, agent_version);
+    text_add(out, "\r\nAccept: */*\r\nConnection: close\r\n\r\n");
 }
 
 static bool is_digit(char byte)

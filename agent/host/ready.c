@@ -170,7 +170,7 @@ int ready_main(int argc, char **argv)
         status = say_out(ready_help);
         break;
     case READY_VERSION:
-        status = say_out("guestwire " AGENT_VERSION "\n");
+        status = say_version();
         break;
     case READY_BAD:
         say("ready", reason, NULL);

@@ -7,6 +7,7 @@
 
 #include "guest/log.h"
 #include "wire/text.h"
+#include "wire/version.h"
 
 #define LINE_ROOM 1024 /* below PIPE_BUF: whole or not at all */
 
@@ -46,4 +47,15 @@ int say_out(const char *text)
         left -= (size_t)written;
     }
     return 0;
+}
+
+int say_version(void)
+{
+    char line[LINE_ROOM];
+    struct text text = text_in(line, sizeof line);
+
+    text_add(&text, "guestwire ");
+    text_add(&text, agent_version);
+    text_add(&text, "\n");
+    return say_out(line);
 }

@@ -9,4 +9,7 @@ void say(const char *name, ...) __attribute__((sentinel));
 /* Write it all to stdout. Return: 0, or 1 if that failed: an exit status. */
 int say_out(const char *text);
 
+/* Write "guestwire VERSION" to stdout. Return: as say_out(). */
+int say_version(void);
+
 #endif
