@@ -47,15 +47,19 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        os.set_blocking(descriptor, False)  # a write that a signal ends half-way would keep to itself how far it came
         self._read = bytearray()  # of messages that are not whole; kept where reading is cut off
         self._size: int | None = None  # of the message that is being read
+        self._unsent = bytearray()  # of messages; kept where writing is cut off
 
     def send(self, message: Any) -> None:
         """Raises OSError where the other end is gone."""
         data = pickle.dumps(message, PROTOCOL)
-        view = memoryview(_LENGTH.pack(len(data)) + data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        self._unsent += _LENGTH.pack(len(data)) + data
+        while self._unsent:
+            select.select([], [self._descriptor], [])
+            with contextlib.suppress(BlockingIOError):
+                del self._unsent[: os.write(self._descriptor, bytes(self._unsent[:_PART]))]
 
     def receive(self, within: float | None = None) -> bytes:
         """The next message, still pickled. Raises EOFError where the other end is gone, TimeoutError after `within` seconds."""
@@ -70,9 +74,13 @@ class Channel:
 
     def _take(self, size: int, end: float | None) -> bytes:
         while len(self._read) < size:
-            if end is not None and not select.select([self._descriptor], [], [], max(end - time.monotonic(), 0))[0]:
+            left = None if end is None else max(end - time.monotonic(), 0)
+            if not select.select([self._descriptor], [], [], left)[0]:
                 raise TimeoutError
-            part = os.read(self._descriptor, _PART)
+            try:
+                part = os.read(self._descriptor, _PART)
+            except BlockingIOError:
+                continue
             if not part:
                 raise EOFError
             self._read += part

@@ -129,7 +129,7 @@ def test_existing_file_is_replaced(host: Host, mode: int) -> None:
     expect_names(host, host.scratch, "target")
 
 
-@case("PUT-ATOMIC/new-file", variant="reader", needs="witness")
+@case("PUT-ATOMIC/new-file", variant="reader", needs="witness", deadline=60)
 def test_reader_of_the_old_file_keeps_it(host: Host) -> None:
     """A download of the old file that has begun goes on with the old file."""
     path, old = f"{host.scratch}/target", content(8 << 20)

@@ -101,7 +101,7 @@ def test_4_mib_then_exit(host: Host) -> None:
     expect(answer.stdout == b"0123456789abcde\n" * (FOUR_MIB // 16), "the output as it was written", "something else")
 
 
-@case("RUN-EXIT/drained", variant="both-streams")
+@case("RUN-EXIT/drained", variant="both-streams", deadline=60)
 def test_4_mib_in_both_streams(host: Host) -> None:
     answer = host.run(f"yes out | head -c {FOUR_MIB} & yes err | head -c {FOUR_MIB} >&2; wait; exit 10")
     expect_equal(exit_code(answer), 10, "exit code")

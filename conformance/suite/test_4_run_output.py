@@ -58,7 +58,7 @@ def test_sizes_around_a_chunk(host: Host, size: int) -> None:
     expect_equal(exit_code(answer), 6, "exit code")
 
 
-@case("RUN-STREAM/order")
+@case("RUN-STREAM/order", deadline=60)
 def test_order_within_each_stream(host: Host) -> None:
     count = 2000
     loop = f"i=0; while [ $i -lt {count} ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"

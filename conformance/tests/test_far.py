@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -87,6 +88,31 @@ def test_an_answer_that_comes_too_late_is_not_the_next_calls(witness: Caller, tm
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("echo owned",)
+
+
+def test_a_call_that_is_cut_off_while_it_is_sent_is_not_the_next_ones_middle() -> None:
+    """A case's deadline may end it anywhere; the other end still gets whole messages."""
+    ours, theirs = socket.socketpair()
+    near, far = Channel(ours.detach()), Channel(theirs.detach())
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(TimeoutError):
+            near.send(b"x" * (8 << 20))  # nobody reads
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    sending = threading.Thread(target=near.send, args=("the next one",))
+    sending.start()
+    assert pickle.loads(far.receive(10)) == b"x" * (8 << 20)
+    assert pickle.loads(far.receive(10)) == "the next one"
+    sending.join(10)
+    near.close()
+    far.close()
 
 
 @pytest.mark.parametrize("answer", [Evil(), subprocess.Popen, os.getpid])
