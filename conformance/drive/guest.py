@@ -7,6 +7,7 @@ started is the shared agent of the first worker; all other agents are started by
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import socket
@@ -66,6 +67,26 @@ class World:
         sock = Access(self.folder).dial(port, START_TIMEOUT)
         sock.settimeout(None)
         return sock
+
+    @contextlib.contextmanager
+    def listener(self, port: int) -> Iterator[socket.socket]:
+        """A socket that the guest reaches at this port of the host's. Raises OSError."""
+        from guestwire.vm.machine import Access  # who starts no guest is spared what it needs
+
+        if Access(self.folder).cid is not None:
+            with socket.socket(socket.AF_VSOCK) as sock:
+                sock.bind((socket.VMADDR_CID_ANY, port))
+                sock.listen()
+                yield sock
+            return
+        path = f"{self.hybrid}_{port}"
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(path)
+            try:
+                sock.listen()
+                yield sock
+            finally:
+                Path(path).unlink()
 
     def check(self) -> None:
         """Raises Violation if the guest's kernel has reported that something is broken."""

@@ -58,15 +58,9 @@ def planned(host: Host, agent: Host, plan: Plan) -> Iterator[tuple[Callable[[], 
 @contextlib.contextmanager
 def service(host: Host, port: int) -> Iterator[socket.socket]:
     """A listening socket of the host's for the connections that the guest makes to this port."""
-    path = f"{world_of(host).hybrid}_{port}"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
+    with world_of(host).listener(port) as listener:
         listener.settimeout(10)
-        try:
-            yield listener
-        finally:
-            Path(path).unlink()
+        yield listener
 
 
 @contextlib.contextmanager

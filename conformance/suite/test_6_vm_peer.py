@@ -13,7 +13,6 @@ import pytest
 
 from guestwire import protocol
 from guestwire.drive.conversation import frame
-from guestwire.drive.guest import dialled
 from guestwire.drive.host import Host, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import CouldNotRun, Violation, expect, expect_equal
@@ -131,7 +130,7 @@ def _dialled(host: Host, pid: int, port: int) -> None:
     while True:
         expect(host.witness.poll(pid) is None, "the agent serves", host.witness.stderr(pid))
         try:
-            conversation = host.converse(dialled(world_of(host).hybrid, port))
+            conversation = host.converse(world_of(host).connect(port))
             break
         except OSError as error:
             if time.monotonic() > end:
@@ -144,7 +143,7 @@ def _dialled(host: Host, pid: int, port: int) -> None:
 # ---- readiness
 
 
-@case("SRV-READY/vsock", needs="backend start")
+@case("SRV-READY/vsock", needs="guest start")
 @pytest.mark.parametrize("kind", ["vsock-stream", "vsock"])
 def test_the_host_is_told(host: Host, kind: str) -> None:
     """The guest's device has no seqpacket: plain `vsock:` falls back on a stream."""

@@ -9,7 +9,6 @@ import pytest
 
 from guestwire import protocol
 from guestwire.drive.conversation import Conversation, frame
-from guestwire.drive.guest import dialled
 from guestwire.drive.host import Host, exit_code, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import Violation, expect, expect_equal
@@ -130,7 +129,7 @@ def test_a_port_that_nobody_listens_on_any_more(host: Host) -> None:
     expect_equal(host.witness.wait(agent.pid, 2.5), 0, "exit status in time")
     began = time.monotonic()
     try:
-        dialled(world_of(host).hybrid, port_of(agent)).close()
+        world_of(host).connect(port_of(agent)).close()
     except OSError:
         expect(time.monotonic() - began < 3, "refused at once", f"after {time.monotonic() - began:.1f} s")
         return
