@@ -6,7 +6,8 @@ SYSTEM_EXAMPLE := .cache/packages.example
 SYSTEM_FUZZ := .cache/packages.fuzz
 SYSTEM_E2E := .cache/packages.e2e
 SYSTEM := $(SYSTEM_PYTHON) $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(SYSTEM_E2E)
-LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(CJSON_DIR)/cJSON.c $(VENV)
+ACTIONLINT := .cache/bin/actionlint
+LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(CJSON_DIR)/cJSON.c $(VENV) $(ACTIONLINT)
 
 .cache/packages.%: ci/packages.txt
 	$(Q)ci/setup packages $*
@@ -15,6 +16,9 @@ LINT_NEEDS := $(SYSTEM_TEST) $(SYSTEM_LINT) $(SYSTEM_EXAMPLE) $(CJSON_DIR)/cJSON
 $(VENV): pyproject.toml setup.py VERSION $(SYSTEM_PYTHON)
 	$(Q)ci/setup python
 	$(Q)touch $@
+
+$(ACTIONLINT): ci/setup | $(SYSTEM_EXAMPLE)
+	$(Q)ci/setup actionlint
 
 ifeq ($(CJSON_DIR),.cache/cjson)
 $(CJSON_DIR)/cJSON.c: | .cache/packages.cjson
