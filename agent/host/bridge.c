@@ -1,8 +1,5 @@
 #include "host/bridge.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,14 +10,12 @@
 #include <unistd.h>
 
 #include "guest/clock.h"
+#include "host/bridge_parts.h"
 #include "host/pair.h"
 #include "host/say.h"
 
-#define ACCEPT_ROUNDS  64
-#define ACCEPT_PAUSE   (100 * CLOCK_MILLISECOND) /* where descriptors are short */
-#define STATUS_PAUSE   (CLOCK_SECOND / 2)        /* BRIDGE-STATUS: at most 1 s old */
+#define STATUS_PAUSE   (CLOCK_SECOND / 2) /* BRIDGE-STATUS: at most 1 s old */
 #define PIPES_PAUSE    (CLOCK_SECOND / 2)
-#define OTHER_TIMERS   8 /* besides the pairs' */
 #define STATUS_FAILURE "cannot write the status: "
 
 void bridge_fail(struct bridge *bridge, ...)
@@ -64,20 +59,6 @@ static void trim_room(struct timer *timer)
         loop_set(&bridge->loop, timer, clock_after(bridge->loop.now, PIPES_PAUSE));
 }
 
-static void pause_accepting(struct bridge *bridge)
-{
-    loop_unwatch(&bridge->loop, &bridge->accepts);
-    loop_set(&bridge->loop, &bridge->accept_timer, clock_after(bridge->loop.now, ACCEPT_PAUSE));
-}
-
-static void accept_again(struct timer *timer)
-{
-    struct bridge *bridge = LOOP_OWNER(timer, struct bridge, accept_timer);
-
-    if (bridge->short_count > 0 || !loop_watch(&bridge->loop, &bridge->accepts, EPOLLIN))
-        pause_accepting(bridge);
-}
-
 void bridge_close_pair(struct pair *pair, bool reset)
 {
     struct bridge *bridge = pair->bridge;
@@ -110,6 +91,12 @@ void bridge_close_pair(struct pair *pair, bool reset)
     bridge_changed(bridge);
 }
 
+void bridge_give_up(struct pair *pair, const char *subject, const char *reason)
+{
+    bridge_fail(pair->bridge, subject, ": ", reason, NULL);
+    bridge_close_pair(pair, false);
+}
+
 static void free_closed(struct bridge *bridge)
 {
     while (bridge->closed != NULL) {
@@ -118,62 +105,6 @@ static void free_closed(struct bridge *bridge)
         bridge->closed = pair->next;
         free(pair);
     }
-}
-
-/* Return: false if there is no memory; then the client is closed. */
-static bool begin(struct bridge *bridge, int fd, int family)
-{
-    struct pair *pair = calloc(1, sizeof *pair);
-    const int on = 1;
-
-    if (pair == NULL || !loop_reserve(&bridge->loop, bridge->pair_count + 1 + OTHER_TIMERS)) {
-        free(pair);
-        close(fd);
-        return false;
-    }
-    if (family == AF_INET || family == AF_INET6)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    pair->bridge = bridge;
-    pair->client = (struct side){.watch = {.fd = fd}, .family = family, .half_closes = true, .gone_at = CLOCK_NEVER};
-    pair->guest = (struct side){.watch = {.fd = -1},
-                                .family = bridge->guest_family,
-                                .half_closes = bridge->guest_half_closes,
-                                .gone_at = CLOCK_NEVER};
-    pair->timer.when = CLOCK_NEVER;
-    pair->next = bridge->pairs;
-    pair->link = &bridge->pairs;
-    if (pair->next != NULL)
-        pair->next->link = &pair->next;
-    bridge->pairs = pair;
-    bridge->pair_count++;
-    bridge->status.accepted++;
-    bridge->status.waiting++;
-    bridge_changed(bridge);
-    bridge_wait(pair);
-    return true;
-}
-
-static void accept_clients(struct watch *watch, uint32_t events)
-{
-    struct bridge *bridge = LOOP_OWNER(watch, struct bridge, accepts);
-
-    (void)events;
-    for (int i = 0; i < ACCEPT_ROUNDS && bridge->short_count == 0; i++) {
-        struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
-        socklen_t size = sizeof name;
-        const int fd = accept4(watch->fd, (struct sockaddr *)&name, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd < 0 && errno == EAGAIN)
-            return;
-        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
-            continue;
-        if (fd < 0 || !begin(bridge, fd, name.ss_family)) {
-            pause_accepting(bridge);
-            return;
-        }
-    }
-    if (bridge->short_count > 0) /* who is in has the first free descriptor */
-        pause_accepting(bridge);
 }
 
 static void stop(struct watch *watch, uint32_t events)
@@ -218,12 +149,12 @@ bool bridge_open(struct bridge *bridge, int signals, int parent)
 {
     const struct address *target = &bridge->options->connect;
 
-    prepare_timer(&bridge->accept_timer, accept_again);
+    prepare_timer(&bridge->accept_timer, bridge_accept_again);
     prepare_timer(&bridge->status_timer, write_status);
     prepare_timer(&bridge->room_timer, trim_room);
     bridge->guest_half_closes = target->kind != ADDRESS_HYBRID;
     bridge->guest_family = target->kind == ADDRESS_TCP ? AF_INET : (target->kind == ADDRESS_VSOCK ? AF_VSOCK : AF_UNIX);
-    return loop_open(&bridge->loop) && loop_reserve(&bridge->loop, OTHER_TIMERS) && flow_room_open(&bridge->room) &&
+    return loop_open(&bridge->loop) && loop_reserve(&bridge->loop, BRIDGE_TIMERS) && flow_room_open(&bridge->room) &&
            dialer_open(&bridge->dialer, target) && watch_for(bridge, &bridge->signals, signals, stop) &&
            watch_for(bridge, &bridge->parent, parent, parent_ended) &&
            watch_for(bridge, &bridge->resolved,
@@ -232,7 +163,7 @@ bool bridge_open(struct bridge *bridge, int signals, int parent)
 
 bool bridge_run(struct bridge *bridge)
 {
-    if (!watch_for(bridge, &bridge->accepts, bridge->listener.fd, accept_clients))
+    if (!watch_for(bridge, &bridge->accepts, bridge->listener.fd, bridge_accept))
         return false;
     write_status(&bridge->status_timer);
     while (!bridge->loop.stop) {

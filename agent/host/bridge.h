@@ -82,10 +82,4 @@ void bridge_changed(struct bridge *bridge);
 /* Close what is left of a pair, on TCP with a reset if `reset`; it is freed after the round. */
 void bridge_close_pair(struct pair *pair, bool reset);
 
-/* bridge_wait.c: a client has been accepted; wait for its first line if it has to send one, and dial. */
-void bridge_wait(struct pair *pair);
-
-/* The resolver has an answer: go on with those who wait for it. */
-void bridge_resolved(struct bridge *bridge);
-
 #endif

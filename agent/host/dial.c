@@ -49,42 +49,6 @@ int dial_take(struct dial *dial)
     return fd;
 }
 
-enum dial_verdict dial_fail(struct dial *dial, enum dial_failure failure, const char *reason)
-{
-    dial->failure = failure;
-    dial->reason = reason;
-    return DIAL_FAILED;
-}
-
-static enum dial_verdict fail_errno(struct dial *dial, int err)
-{
-    const bool vsock = dial->dialer->target.kind == ADDRESS_VSOCK;
-
-    switch (err) {
-    case ECONNREFUSED:
-        return dial_fail(dial, DIAL_REFUSED, "nothing listens there");
-    case ECONNRESET: /* vsock: the guest is there, and nobody listens on the port */
-        return dial_fail(dial, vsock ? DIAL_REFUSED : DIAL_CLOSED, vsock ? "nothing listens there" : strerror(err));
-    case EAGAIN: /* of a Unix socket */
-        return dial_fail(dial, DIAL_UNREACHABLE, "its queue of connections is full");
-    case ENOENT:
-    case ENOTDIR:
-    case ENODEV:
-        return dial_fail(dial, DIAL_ABSENT, strerror(err));
-    case ETIMEDOUT:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return dial_fail(dial, DIAL_UNREACHABLE, strerror(err));
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-        return dial_fail(dial, DIAL_SHORT, strerror(err));
-    default:
-        return dial_fail(dial, DIAL_OTHER, strerror(err));
-    }
-}
-
 enum dial_verdict dial_wait_for(struct dial *dial, short events, int64_t until)
 {
     dial->events = events;
@@ -126,12 +90,12 @@ static enum dial_verdict connect_to(struct dial *dial, const struct sockaddr *na
     dial->fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     dial->socket++;
     if (dial->fd < 0)
-        return fail_errno(dial, errno);
+        return dial_fail_errno(dial, errno);
     if (connect(dial->fd, name, size) == 0)
         return connected(dial);
     if (errno == EINPROGRESS || errno == EINTR)
         return dial_wait_for(dial, POLLOUT, until);
-    return fail_errno(dial, errno);
+    return dial_fail_errno(dial, errno);
 }
 
 static size_t count_of(const struct addrinfo *found)
@@ -199,7 +163,7 @@ static enum dial_verdict finish_connect(struct dial *dial, int64_t now)
         return connected(dial);
     if (error == EINPROGRESS && now < dial->until)
         return DIAL_WAITS;
-    fail_errno(dial, error == EINPROGRESS ? ETIMEDOUT : error);
+    dial_fail_errno(dial, error == EINPROGRESS ? ETIMEDOUT : error);
     return dial->dialer->resolver != NULL ? next_address(dial, now) : DIAL_FAILED;
 }
 
