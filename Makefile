@@ -88,7 +88,13 @@ harness-tests: $(AGENT) $(GUESTWIRE) $(EXAMPLE) $(OOM_AGENTS) build/oom/fuzz_req
 	$(Q).venv/bin/pytest -q -n 6 conformance/tests
 
 e2e: e2e-programs ## judge the agent in a real guest on QEMU, over vsock, and vsock of bridge and gate; ARCH=aarch64 too
-	+$(Q)$(PYTHON) ci/stages 'agent=$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)' 'host-tools=$(MAKE) -s e2e-host-tools'
+	+$(Q)$(PYTHON) ci/stages 'level-1=$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)' \
+		$(if $(filter x86_64,$(ARCH)),'level-2=$(JUDGE)/e2e-nested qemu-nested:$(AGENT_BINARY) $(CONFORM_ARGS)') \
+		'host-tools=$(MAKE) -s e2e-host-tools'
+
+e2e-full: e2e-programs ## judge the agent by the whole suite in a guest, and in a guest's guest over the kernel's vhost_vsock
+	+$(Q)$(PYTHON) ci/stages 'level-1=$(JUDGE)/e2e qemu-vhost-user:$(AGENT_BINARY) $(CONFORM_ARGS)' \
+		'level-2=$(JUDGE)/e2e-nested qemu-nested:$(AGENT_BINARY) --full $(CONFORM_ARGS)'
 
 # Some cases of each section, with the twins of refusals among them. They come out green as far as they go, which is partial (3).
 SMOKE := FRAME-TYPES/json:ping:whole FRAME-SEGMENT/bytewise:bytewise FRAME-TRUNC/request:half-close \
@@ -146,4 +152,4 @@ clean: ## drop build/, keep what was downloaded
 distclean: clean ## drop downloads, .venv and dist/ too
 	$(Q)rm -rf .cache .venv dist guestwire.egg-info
 
-.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests e2e e2e-host-tools e2e-programs e2e-smoke e2e-native lint format bench bench-bridge doctor wheel constants setup clean distclean
+.PHONY: help agent agent-asan guestwire guestwire-asan example conformance test mutants unit harness-tests e2e e2e-full e2e-host-tools e2e-programs e2e-smoke e2e-native lint format bench bench-bridge doctor wheel constants setup clean distclean

@@ -33,6 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fail-fast", action="store_true", help="run nothing more once a case has failed")
     parser.add_argument("--max-time", type=float, metavar="SECONDS", help="run nothing more after that many seconds")
+    parser.add_argument("--full", action="store_true", help="qemu-nested: every case, not only this level's own")
     parser.add_argument("--shuffle", type=int, metavar="SEED", help="run the cases in an order that SEED gives")
     parser.add_argument("--restart", action="store_true", help="start a fresh agent for each case")
     parser.add_argument("--expect", metavar="FILE", help="known failures, a TOML file (see the README)")
@@ -180,6 +181,11 @@ def main(options: argparse.Namespace) -> int:
     for agent in agents:
         for warning in agent.warnings:
             print(safe.line(warning), file=sys.stderr)
+    if any(agent.kind == "qemu-nested" for agent in agents):
+        from guestwire.drive import nesting  # what boots guests is no other run's matter
+
+        if not nesting.is_within():
+            return nesting.judge(agents, options)
     labels = [agent.label for agent in agents]
     if len(set(labels)) != len(labels):
         raise UsageError(f"two agents would both be called {max(labels, key=labels.count)!r}: rename one of the files")

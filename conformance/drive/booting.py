@@ -15,13 +15,14 @@ from guestwire.drive.guest import JUDGED, PROGRAM, World, placed
 from guestwire.drive.platform import ON_LINUX
 from guestwire.judge.contract import AGENT
 from guestwire.judge.outcome import Violation
-from guestwire.vm import idle, machine, qemu
+from guestwire.vm import idle, image, machine, qemu
 from guestwire.vm.machine import Machine, MachineError, Spec
 from guestwire.vm.packages import ImageError
 
 DEVICE = "/dev/vhost-vsock"
 FETCHING = (("apt-get", "apt"), ("dpkg-deb", "dpkg"))  # for Debian's kernel and what else a guest is made of
 DEADLINE = 120.0  # seconds for a boot, of which a quiet machine needs four without KVM
+NESTED_DEADLINE = 300.0  # the same in a guest that is emulated: thirty
 
 
 class Guests:
@@ -102,31 +103,34 @@ def _boot(group: list[Connectable], folder: Path, witnesses: int) -> Machine:
     agent = group[0]
     if not ON_LINUX:
         raise UsageError(f"{agent.text!r}: a guest is booted on Linux only")
-    if agent.kind not in (qemu.VHOST_USER, qemu.NATIVE):
+    if agent.kind not in (qemu.VHOST_USER, qemu.NATIVE) and not image.is_given():
         raise UsageError(f"{agent.text!r}: no guest: this run boots {qemu.VHOST_USER} and {qemu.NATIVE} only")
     spec = _spec(group, folder, witnesses)
-    if missing := _missing(spec):
-        raise UsageError(f"{agent.text!r}: no guest: {'; '.join(missing)}")
+    lacking = missing(spec.arch or qemu.arch_of(spec.agent[0]))
+    if spec.level in (qemu.NESTED, qemu.NATIVE) and not os.access(DEVICE, os.R_OK | os.W_OK):
+        lacking.append(f"{DEVICE} does not open: modprobe vhost_vsock, as root")
+    if lacking:
+        raise UsageError(f"{agent.text!r}: no guest: {'; '.join(lacking)}")
     try:
-        return machine.boot(spec, folder, DEADLINE)
+        return machine.boot(spec, folder, NESTED_DEADLINE if spec.level == qemu.NESTED else DEADLINE)
     except (ImageError, MachineError, OSError) as error:
         said = f"; QEMU says: {lines[-1]}" if (lines := _said(folder)) else ""
         raise UsageError(f"{agent.text!r}: no guest: {error}{said}") from None
 
 
-def _missing(spec: Spec) -> list[str]:
-    """What this machine lacks for such a guest, each with what mends it."""
+def missing(arch: str) -> list[str]:
+    """What this machine lacks for a guest of an architecture, each with what mends it."""
     told = []
     try:
-        qemu.program(spec.arch or qemu.arch_of(spec.agent[0]))
+        qemu.program(arch)
     except ImageError as error:
         told.append(str(error))
     if not machine.GATE.is_file():
         told.append(f"{machine.GATE} is missing: make guestwire")
-    told += [f"{name} is missing: apt-get install -y {package}" for name, package in FETCHING if not shutil.which(name)]
-    if spec.level == qemu.NATIVE and not os.access(DEVICE, os.R_OK | os.W_OK):
-        told.append(f"{DEVICE} does not open: modprobe vhost_vsock, as root")
-    return told
+    fetching = () if image.is_given() else FETCHING
+    return told + [
+        f"{name} is missing: apt-get install -y {package}" for name, package in fetching if not shutil.which(name)
+    ]
 
 
 def _said(folder: Path) -> list[str]:

@@ -32,8 +32,8 @@ RUNNING_KINDS = ("unix", "tcp", "vsock", "hybrid")
 TRANSPORTS = tuple(dict.fromkeys((*LOCAL_TRANSPORTS, *RUNNING_KINDS, *GUEST_KINDS)))  # of an agent
 VIA = ("via-unix", "via-hybrid", "via-tcp")  # with --through, behind a bridge: drive/through.py
 FORMS = (
-    "exec:PATH [ARGS], qemu-vhost-user:PATH [ARGS], unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, hybrid:PATH:PORT, "
-    "a descriptor's PATH.toml or NAME"
+    "exec:PATH [ARGS], qemu-vhost-user:PATH [ARGS], qemu-nested:PATH, unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, "
+    "hybrid:PATH:PORT, a descriptor's PATH.toml or NAME"
 )
 
 

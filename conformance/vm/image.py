@@ -28,7 +28,8 @@ LIBRARIES = ("libc6", "libexpat1", "libffi8", "zlib1g")
 # An agent can listen once the first are there; the others are loaded after it has been started. vhost_vsock: for who asks.
 FIRST = ("virtio_mmio", "virtio_pci", "vmw_vsock_virtio_transport")
 THEN = ("virtio_console", "vsock_loopback")
-ON_DEMAND = ("vhost_vsock",)
+OUTER = ("virtio_pci", "virtio_console", "vhost_vsock", "kvm_amd")  # of a guest that has one itself
+GIVEN = "GUESTWIRE_VM_BASE"  # environment: a folder with a base that somebody else has built
 _UNUSED = 3600.0  # seconds; who boots a guest has read what it needs within minutes
 _PACKAGE = Path(__file__).resolve().parents[1]
 _WITNESS = ("__init__.py", "drive/*.py", "judge/*.py")  # modules of this project that it may import
@@ -48,18 +49,30 @@ class Base:
     then: tuple[str, ...]
 
 
-def base(arch: str) -> Base:
-    """Built in seconds where the cache lacks it, after what has to be downloaded. Raises ImageError."""
+def is_given() -> bool:
+    """Whether this is a guest itself, which has been given the base of its own guests."""
+    return GIVEN in os.environ
+
+
+def base(arch: str, outer: bool = False) -> Base:
+    """Built in seconds where the cache lacks it, after what has to be downloaded. `outer`: of a guest that has a guest itself,
+    which is busybox and modules. Raises ImageError."""
+    if is_given():
+        return _read(Path(os.environ[GIVEN]))
     packages = fetched(arch, [KERNEL[arch], "busybox-static", *PYTHON, *LIBRARIES])
     recipe = [package.sha256 for package in packages.values()]
     recipe += [(_PACKAGE / "vm" / name).read_text() for name in ("cpio.py", "image.py", "modules.py", "parts.py")]
-    recipe.append(parts.RUNNING)
+    recipe.append("outer" if outer else parts.RUNNING)
     folder = cache() / f"base-{arch}-{hashlib.sha256(''.join(recipe).encode()).hexdigest()[:16]}"
     with locked("base"):
         if not folder.is_dir():
-            _build(arch, packages, folder)
+            _build(arch, packages, folder, outer)
             forget(cache(), f"base-{arch}-*")
         os.utime(folder)  # it is in use
+    return _read(folder)
+
+
+def _read(folder: Path) -> Base:
     facts = json.loads((folder / "facts.json").read_text())
     return Base(folder / "kernel", folder / "initrd", facts["release"], tuple(facts["first"]), tuple(facts["then"]))
 
@@ -71,21 +84,21 @@ def forget(folder: Path, names: str) -> None:
             shutil.rmtree(path)
 
 
-def _build(arch: str, packages: Mapping[str, Package], folder: Path) -> None:
+def _build(arch: str, packages: Mapping[str, Package], folder: Path, outer: bool) -> None:
     """`folder` appears whole or not at all."""
     release, kernel, found, builtin = parts.kernel(packages[KERNEL[arch]])
+    wanted, later = (OUTER, ()) if outer else (FIRST, THEN)
     try:
-        first = modules.closure(FIRST, found, builtin)
-        loaded = modules.closure((*FIRST, *THEN), found, builtin)
-        kept = modules.closure((*FIRST, *THEN, *ON_DEMAND), found, builtin)
+        first = modules.closure(wanted, found, builtin)
+        loaded = modules.closure((*wanted, *later), found, builtin)
     except KeyError as error:
         raise ImageError(f"kernel {release} has no module {error}") from None
     entries = _skeleton() | parts.busybox(packages["busybox-static"])
-    for name in PYTHON:
+    for name in () if outer else PYTHON:
         entries |= parts.python(packages[name])
-    for name in LIBRARIES:
+    for name in () if outer else LIBRARIES:
         entries |= parts.libraries(packages[name])
-    entries |= {f"usr/{path.removeprefix('usr/')}": cpio.file(found[path]) for path in kept}
+    entries |= {f"usr/{path.removeprefix('usr/')}": cpio.file(found[path]) for path in loaded}
     facts = {"release": release, "first": _in_guest(first), "then": _in_guest([p for p in loaded if p not in first])}
     partial = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(partial, ignore_errors=True)

@@ -53,6 +53,13 @@ class Facts:
     why: str = ""
 
 
+def kernel_report(console: str) -> str:
+    """What a guest's console says of something broken, from there on; "" for nothing."""
+    lines = console.splitlines()
+    found = next((number for number, line in enumerate(lines) if _REPORT.search(line)), None)
+    return "" if found is None else "\n".join(lines[found : found + 40])
+
+
 class Access:
     """A running machine, by its folder. `cid`: the guest's on this machine's own vsock; None behind the backend."""
 
@@ -104,12 +111,8 @@ class Access:
 
     def check_machine(self) -> None:
         """The same but for the agent, which a case may have killed. Raises Violation."""
-        lines = self.console().splitlines()
-        for number, line in enumerate(lines):
-            if _REPORT.search(line):
-                raise Violation(
-                    "no report of a kernel or sanitizer on the console", "\n".join(lines[number : number + 40])
-                )
+        if report := kernel_report(self.console()):
+            raise Violation("no report of a kernel or sanitizer on the console", report)
 
 
 class Machine(Access):
@@ -147,13 +150,13 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
     if not GATE.is_file():
         raise MachineError(f"{GATE} is missing: make guestwire")
     spec = spec if spec.arch else replace(spec, arch=qemu.arch_of(spec.agent[0]))
-    if spec.level == qemu.NATIVE:
+    if spec.level in (qemu.NATIVE, qemu.NESTED):
         if not os.access(VHOST_VSOCK, os.R_OK | os.W_OK):
             raise MachineError(f"{VHOST_VSOCK} is missing or may not be opened: modprobe vhost_vsock, as root")
         spec = replace(spec, cid=_FIRST_CID + os.getpid())
         (folder / "cid").write_text(str(spec.cid))
     base = image.base(spec.arch)
-    choice = accel.chosen(spec.arch, base)
+    choice = accel.Choice(accel.KVM) if spec.level == qemu.NESTED else accel.chosen(spec.arch, base)
     initrd = folder / "initrd"
     initrd.write_bytes(base.initrd.read_bytes() + image.overlay(base, spec.agent, spec.overlay, shell=spec.shell))
     words = qemu.command(spec, spec.kernel or base.kernel, initrd, folder, choice.accelerator)
@@ -165,7 +168,8 @@ def boot(spec: Spec, folder: Path, deadline: float) -> Machine:
             processes["backend"] = _start_backend(spec, folder, until)
         start = time.monotonic()
         processes["qemu"] = started(words, folder / "qemu.log", terminal=spec.shell)
-        _wait_ready(Access(folder).connectable, folder, processes, until)
+        looks = 0.5 if spec.level == qemu.NESTED else 0.02  # there, who looks takes the time of what it looks for
+        _wait_ready(Access(folder).connectable, folder, processes, until, looks)
         seconds = time.monotonic() - start
     except BaseException:
         _end(folder, processes)
@@ -193,10 +197,12 @@ def _start_backend(spec: Spec, folder: Path, until: float) -> subprocess.Popen[b
     return process
 
 
-def _wait_ready(target: str, folder: Path, processes: dict[str, subprocess.Popen[bytes]], until: float) -> None:
-    """Until the gate says that the agent answers. Raises MachineError."""
+def _wait_ready(
+    target: str, folder: Path, processes: dict[str, subprocess.Popen[bytes]], until: float, looks: float
+) -> None:
+    """Until the gate, which tries every `looks` seconds, says that the agent answers. Raises MachineError."""
     seconds = max(until - time.monotonic(), 0.1)
-    words = [str(GATE), "ready", "agent", target, "--timeout", f"{seconds:.3f}", "--interval", "0.02"]
+    words = [str(GATE), "ready", "agent", target, "--timeout", f"{seconds:.3f}", "--interval", f"{looks:g}"]
     guest = Access(folder)
     gate = started(words, folder / "gate.log")
     try:
@@ -206,7 +212,7 @@ def _wait_ready(target: str, folder: Path, processes: dict[str, subprocess.Popen
                     raise MachineError(_ended(folder, name, process))
             if (ended := _AGENT_ENDED.search(guest.console())) is not None:
                 raise MachineError(ended[0])
-            time.sleep(0.005)
+            time.sleep(looks / 4)
         if gate.returncode != 0:
             console = guest.console().splitlines()[-3:]
             raise MachineError(

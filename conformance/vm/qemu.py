@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from guestwire.judge.contract import NATIVE, VHOST_USER
+from guestwire.judge.contract import NATIVE, NESTED, VHOST_USER
 from guestwire.vm.packages import ImageError
 
-__all__ = ["CID", "NATIVE", "NONE", "PORT", "PROGRAMS", "VHOST_USER", "Spec", "arch_of", "command", "program"]
+__all__ = ["CID", "NATIVE", "NESTED", "NONE", "PORT", "PROGRAMS", "VHOST_USER", "Spec", "arch_of", "command", "program"]
 NONE = ""  # the level without a vsock device
 CID = 3
 PORT = 1024  # the agent's
@@ -19,13 +19,16 @@ PROGRAMS = {"x86_64": ("qemu-system-x86_64", "qemu-system-x86"), "aarch64": ("qe
 _ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
 # No disk controller nor bus that nobody uses: the guest would look for what is behind them.
 _MACHINES = {"x86_64": "q35,sata=off,smbus=off,i8042=off", "aarch64": "virt,gic-version=3"}
+_LEAST = (
+    "microvm,rtc=on"  # with virtio devices on no bus: a guest in an emulated one would look for a bus for many seconds
+)
 # What makes an emulated guest wait: self-tests, guards against a processor's faults, measuring what is known. Levels up to
 # warnings on the console: kernel reports are of one of them.
 _KERNEL = (
     *("loglevel=5", "nokaslr", "mitigations=off", "random.trust_cpu=on", "cryptomgr.notests"),
     "initcall_blacklist=load_system_certificate_list,init_kprobe_trace,crypto_kdf108_init",
 )
-_KERNEL_OF = {
+KERNEL_OF = {
     "x86_64": ("console=ttyS0", "no_timer_check", "noreplace-smp", *_KERNEL),
     "aarch64": ("console=ttyAMA0", *_KERNEL),
 }
@@ -77,9 +80,10 @@ def command(spec: Spec, kernel: Path, initrd: Path, folder: Path, accelerator: s
     """All words, the program first. What belongs to the guest stands in `folder`. Raises ImageError."""
     memory = f"{spec.memory_mib}M"
     place = str(folder).replace(",", ",,")  # QEMU's own way to have one in a value
+    machine, bus = (_LEAST, "device") if spec.level == NESTED else (_MACHINES[spec.arch], "pci")
     return [
         *(program(spec.arch), "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-accel", accelerator, "-M", f"{_MACHINES[spec.arch]},memory-backend=memory", "-smp", str(spec.cpus)),
+        *("-accel", accelerator, "-M", f"{machine},memory-backend=memory", "-smp", str(spec.cpus)),
         *_processor(spec.arch, accelerator),
         *("-m", memory, "-object", f"memory-backend-memfd,id=memory,size={memory},share=on"),
         *(
@@ -88,13 +92,13 @@ def command(spec: Spec, kernel: Path, initrd: Path, folder: Path, accelerator: s
             "-initrd",
             str(initrd),
             "-append",
-            " ".join(_KERNEL_OF[spec.arch]),
+            " ".join(KERNEL_OF[spec.arch]),
         ),
         *("-chardev", f"file,id=console,path={place}/console.log", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=monitor,path={place}/qmp.sock,server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
-        *_vsock(spec, place),
-        *_serial_ports(spec, place),
+        *_vsock(spec, place, bus),
+        *_serial_ports(spec, place, bus),
     ]
 
 
@@ -104,16 +108,16 @@ def _processor(arch: str, accelerator: str) -> tuple[str, ...]:
     return ("-cpu", "cortex-a57") if arch == "aarch64" else ()  # x86: the default; `max` boots in twice the time
 
 
-def _vsock(spec: Spec, place: str) -> tuple[str, ...]:
+def _vsock(spec: Spec, place: str, bus: str) -> tuple[str, ...]:
     if spec.level == NONE:
         return ()
-    if spec.level == NATIVE:
-        return ("-device", f"vhost-vsock-pci,guest-cid={spec.cid}")
+    if spec.level in (NATIVE, NESTED):
+        return ("-device", f"vhost-vsock-{bus},guest-cid={spec.cid}")
     return ("-chardev", f"socket,id=vsock,path={place}/vhost.sock", "-device", "vhost-user-vsock-pci,chardev=vsock")
 
 
-def _serial_ports(spec: Spec, place: str) -> list[str]:
-    words = ["-device", "virtio-serial-pci"]
+def _serial_ports(spec: Spec, place: str, bus: str) -> list[str]:
+    words = ["-device", f"virtio-serial-{bus}"]
     if spec.shell:
         words += ["-chardev", "stdio,id=shell,signal=off", "-device", "virtconsole,chardev=shell"]
     for number in range(spec.witnesses):
