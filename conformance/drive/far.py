@@ -15,6 +15,7 @@ import select
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from guestwire.drive import autopsy, process
@@ -64,6 +65,27 @@ class Found:
 
 class GuestWitness(Witness):
     """What a guest's witness can do beside."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._listeners: dict[int, socket.socket] = {}
+
+    def listen_on(self, port: int) -> None:
+        """Open a vsock port for start_with(). Raises OSError."""
+        self._listeners[port] = made = socket.socket(socket.AF_VSOCK)
+        made.bind((socket.VMADDR_CID_ANY, port))
+        made.listen()
+
+    def start_with(self, spec: StartSpec, port: int, connected: bool) -> int:
+        """Start an agent that inherits that port's socket, or the first connection to it, as descriptor {number} of its command
+        line; its pid. Nobody else keeps it."""
+        with self._listeners.pop(port) as listener:
+            listener.settimeout(5)
+            with listener.accept()[0] if connected else listener as given:
+                given.setblocking(True)
+                number = given.fileno()
+                argv = tuple(word.replace("{number}", str(number)) for word in spec.argv)
+                return self.start(replace(spec, argv=argv, pass_fds=(*spec.pass_fds, number)))
 
     def find(self, program: str, log: str) -> int | None:
         """The oldest process of this file, which init has started with this log; from now on like one that was started here."""

@@ -7,15 +7,17 @@ import contextlib
 import fcntl
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from guestwire.drive.conversation import Conversation
+from guestwire import protocol
+from guestwire.drive.conversation import Conversation, frame
 from guestwire.drive.guest import FarWitness, GuestServer, World, dialled
 from guestwire.drive.host import Host
 from guestwire.drive.row import Row
-from guestwire.judge.outcome import CouldNotRun
+from guestwire.judge.outcome import CouldNotRun, expect, expect_equal
 from guestwire.vm.faults import Faults
 from guestwire.vm.machine import Machine, MachineError, Spec, boot
 from guestwire.vm.packages import ImageError
@@ -23,6 +25,8 @@ from guestwire.vm.plan import Plan
 
 LOOPBACK, GUEST = 1, 3  # CIDs as the guest has them
 NOBODY = 65534
+PING = frame(protocol.FRAME_JSON, b'{"op":"ping"}')
+AT_ONCE = 3.0  # seconds for what takes an idle guest a few milliseconds
 
 
 def world_of(host: Host) -> World:
@@ -34,6 +38,15 @@ def port_of(agent: Host) -> int:
     """The vsock port of this host's agent."""
     assert isinstance(agent.agent, GuestServer)
     return agent.agent.port
+
+
+def closed_at_once(host: Host, port: int, cid: int = LOOPBACK, uid: int = NOBODY, source: int = 0) -> None:
+    """A process of the guest that sends a ping there gets nothing but the end."""
+    began = time.monotonic()
+    received, ended = host.witness.talk(cid, port, PING, uid=uid, source=source)
+    expect_equal(received, b"", "bytes that somebody else got")
+    expect(ended in ("eof", "ECONNRESET", "EPIPE"), "closed", ended)
+    expect(time.monotonic() - began < AT_ONCE, "closed at once", f"after {time.monotonic() - began:.1f} s")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,4 @@
-"""Section 5 over vsock, in a guest: who is served there (SRV-PEER), how the agent listens (SRV-LISTEN), and how it tells the host
-that it is ready (SRV-READY)."""
+"""Section 5 over vsock, in a guest: who is served there (SRV-PEER), and how the host is told of readiness (SRV-READY)."""
 
 from __future__ import annotations
 
@@ -11,16 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from guestwire import protocol
-from guestwire.drive.conversation import frame
 from guestwire.drive.host import Host, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import CouldNotRun, Violation, expect, expect_equal
-from guestwire.suite.guests import GUEST, LOOPBACK, NOBODY, planned, port_of, service, world_of
+from guestwire.suite.guests import (
+    AT_ONCE,
+    GUEST,
+    LOOPBACK,
+    NOBODY,
+    PING,
+    closed_at_once,
+    planned,
+    port_of,
+    service,
+    world_of,
+)
 from guestwire.vm.plan import Plan
 
-PING = frame(protocol.FRAME_JSON, b'{"op":"ping"}')
-AT_ONCE = 3.0  # seconds for what takes an idle guest a few milliseconds
 PORTS = itertools.count(40_000)  # of the host's services; a case's guest is another worker's, too
 
 
@@ -28,15 +34,6 @@ def host_port(host: Host) -> int:
     """A port of the host's that no other case of this run uses."""
     number: int = host.witness.number
     return 1_000_000 * number + next(PORTS)
-
-
-def closed_at_once(host: Host, port: int, cid: int = LOOPBACK, uid: int = NOBODY, source: int = 0) -> None:
-    """A process of the guest that sends a ping there gets nothing but the end."""
-    began = time.monotonic()
-    received, ended = host.witness.talk(cid, port, PING, uid=uid, source=source)
-    expect_equal(received, b"", "bytes that somebody else got")
-    expect(ended in ("eof", "ECONNRESET", "EPIPE"), "closed", ended)
-    expect(time.monotonic() - began < AT_ONCE, "closed at once", f"after {time.monotonic() - began:.1f} s")
 
 
 # ---- who is served
@@ -93,51 +90,6 @@ def test_whoever_else_is_not(host: Host) -> None:
     agent = host.start("--allow-cid", "9")
     closed_at_once(host, port_of(agent))
     agent.ping()
-
-
-# ---- where it listens
-
-
-@case("SRV-LISTEN/vsock", needs="guest witness start")
-@pytest.mark.parametrize(
-    "form", ["vsock:{port}", "vsock:{cid}:{port}", "vsock://{port}", "--port", "SMOLVM_AGENT_PORT"]
-)
-def test_addresses(host: Host, form: str) -> None:
-    port = next(host.witness.ports)
-    words: list[str] = []
-    if form == "--port":
-        words = ["--port", str(port)]
-    elif form != "SMOLVM_AGENT_PORT":
-        words = ["--listen", form.format(cid=GUEST, port=port)]
-    pid = host.launch(*words, env={"SMOLVM_AGENT_PORT": str(port)} if form == "SMOLVM_AGENT_PORT" else {})
-    _dialled(host, pid, port)
-
-
-@case("SRV-LISTEN/vsock", variant="default", needs="guest witness start", twin="SRV-LISTEN/vsock:port")
-def test_default_port(host: Host) -> None:
-    """1024 is taken by the agent of the guest's init, unless that was killed: the word is of that port, or it is served."""
-    pid = host.launch()
-    if host.witness.wait(pid, 2) is None:
-        _dialled(host, pid, 1024)
-        return
-    expect_equal(host.witness.poll(pid), 1, "exit status")
-    said = host.witness.stderr(pid)
-    expect(b"1024" in said, "a line that names port 1024", said)
-
-
-def _dialled(host: Host, pid: int, port: int) -> None:
-    end = time.monotonic() + 10
-    while True:
-        expect(host.witness.poll(pid) is None, "the agent serves", host.witness.stderr(pid))
-        try:
-            conversation = host.converse(world_of(host).connect(port))
-            break
-        except OSError as error:
-            if time.monotonic() > end:
-                raise Violation(f"the agent listens on port {port}", str(error)) from None
-            time.sleep(0.01)
-    conversation.send_json({"op": "ping"})
-    expect_equal(conversation.answer().terminal.get("op"), "pong", "op of the answer")
 
 
 # ---- readiness

@@ -112,7 +112,7 @@ def test_a_host_that_gives_no_credit(host: Host) -> None:
 
 @case("SRV-CONNS/many", variant="crowd", needs="backend start", deadline=60)
 def test_500_connections_at_once(host: Host) -> None:
-    agent = host.start()
+    agent = host.start("--request-timeout", "50")  # an emulated host of 500 is not through with all within 10 s
     held: list[Conversation] = [agent.connect() for _ in range(CROWD)]
     for conversation in held:
         conversation.send_raw(PING)
