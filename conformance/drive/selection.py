@@ -13,6 +13,7 @@ import pytest
 
 from guestwire.drive import connectable
 from guestwire.drive.connectable import VIA, Connectable, UsageError
+from guestwire.judge.case import Case
 from guestwire.judge.contract import AGENT, Contract
 from guestwire.judge.ledger import clauses
 from guestwire.judge.outcome import CaseResult, Outcome
@@ -160,17 +161,26 @@ def _names(result: CaseResult) -> set[str]:
 
 
 def spread(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
-    """Long waits first, evenly over the list: pytest-xdist's worksteal gives each worker a contiguous part to begin with."""
+    """Long waits first, evenly over the list: pytest-xdist's worksteal gives each worker a contiguous part to begin with. What
+    boots a machine of its own is the first worker's, whom the other long ones are spared."""
     seed = config.getoption("shuffle")
     if seed is not None:
         random.Random(seed).shuffle(items)
-    long = [item for item in items if item.function.guestwire_case.long]  # type: ignore[attr-defined]
-    rest = [item for item in items if not item.function.guestwire_case.long]  # type: ignore[attr-defined]
+    machines = [item for item in items if "machine" in _case(item).needs]
+    long = [item for item in items if _case(item).long and item not in machines]
+    order = machines + [item for item in items if not _case(item).long]
     workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 1)
     step = len(items) // workers + 1
+    heads = [max(worker * step, len(machines)) for worker in range(workers)]
+    heads = heads[1:] if machines and workers > 1 else heads
     for index, item in enumerate(long):
-        rest.insert(min((index % workers) * step, len(rest)), item)
-    return rest
+        order.insert(min(heads[index % len(heads)], len(order)), item)
+    return order
+
+
+def _case(item: pytest.Item) -> Case:
+    case: Case = item.function.guestwire_case  # type: ignore[attr-defined]
+    return case
 
 
 def stopped(config: pytest.Config) -> str:

@@ -30,6 +30,7 @@ NEEDS = (
     "other-times",  # its descriptor declares times that are not the contract's; the case's deadline follows them
     "guest",  # an agent in a guest that the harness booted: absent elsewhere
     "backend",  # the same, whose vsock device ends in the harness's own backend
+    "machine",  # the same, and the case boots a guest of its own: one worker runs these, one after another
     "root",  # mounts, devices or other users
 )
 ABSENT = {  # transport: the needs that it structurally cannot serve, so that cases with one of them do not exist there

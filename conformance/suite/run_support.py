@@ -16,6 +16,9 @@ from guestwire.judge.outcome import Violation, expect
 # Prints four process ids: its own, and those of a child, of a shell below it and of that shell's child. Then it says nothing.
 FAMILY = "echo $$; sleep 60 & echo $!; sh -c 'echo $$; sleep 60 & echo $!; wait' & wait"
 
+# Makes a thousand orphans: processes whose parent does not wait for them, eight of each. It waits for the parents.
+ORPHANS = f"i=0; while [ $i -lt 125 ]; do ({'true & ' * 8}true) & i=$((i+1)); done; wait"
+
 KILL_TIME = 1.0  # seconds, RUN-TIMEOUT and RUN-HANGUP: from the deadline or the hang-up to SIGKILL
 REPLY_TIME = 1.0  # seconds, RUN-TIMEOUT: from the kill to the end of the response
 PROMPT = 1.0  # seconds for what the contract wants at once

@@ -94,7 +94,7 @@ LARGE = {  # payloads of about 1 MiB that cost much when they are taken literall
 }
 
 
-@case("JSON-LIMITS/memory", needs="server start witness", deadline=180)
+@case("JSON-LIMITS/memory", needs="server start witness", deadline=180, long=True)
 def test_memory(host: Host) -> None:
     """16 MiB more than before is the bound: a tree of all that is in `zeros` would take 40."""
     agent = host.start()

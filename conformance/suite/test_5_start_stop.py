@@ -19,6 +19,7 @@ from guestwire.drive.conversation import Conversation
 from guestwire.drive.host import Host, exit_code, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import Violation, expect, expect_equal
+from guestwire.suite.run_support import ORPHANS
 
 INHERITING = ("unix", "fd-listen", "fd-conn")  # descriptors do not pass through the namespaced helper
 IGNORED = (signal.SIGCHLD, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGHUP)
@@ -324,8 +325,6 @@ def test_ready_fd_nobody_reads(host: Host) -> None:
 
 # ---- PID 1 and subreaper
 
-ORPHANS = "i=0; while [ $i -lt {count} ]; do (true & true) & i=$((i+1)); done; wait"
-
 
 def _agent_pid(host: Host, agent: Host, init: bool) -> int:
     return (
@@ -333,13 +332,13 @@ def _agent_pid(host: Host, agent: Host, init: bool) -> int:
     )
 
 
-@case("SRV-INIT/reaps", "SRV-INIT/status", needs="start witness root server destructive", deadline=60)
+@case("SRV-INIT/reaps", "SRV-INIT/status", needs="start witness root server destructive", deadline=60, long=True)
 @pytest.mark.parametrize("role", ["init", "subreaper"])
 def test_orphans_are_reaped_and_no_status_is_taken(host: Host, role: str) -> None:
     """1,000 orphans, and runs with different statuses at the same time."""
     agent = host.start(init=True) if role == "init" else host.start(subreaper=True)
     maker = agent.connect()
-    maker.send_json({"op": "run", "shell": "raw", "cmd": ORPHANS.format(count=1000)})
+    maker.send_json({"op": "run", "shell": "raw", "cmd": ORPHANS})
     for status in range(1, 60):
         expect_equal(exit_code(agent.run(f"exit {status}")), status, "exit code beside a thousand orphans")
     expect_equal(exit_code(maker.answer()), 0, "exit code of the command that made them")

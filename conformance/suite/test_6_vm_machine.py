@@ -1,5 +1,5 @@
-"""What a machine does to the agent in it: it pauses, its clock jumps, it is restored from a snapshot, its memory runs out, it is
-rebooted, and the agent is its PID 1. Each case boots a guest of its own."""
+"""What a machine does to the agent in it: it pauses, its clock jumps, it is restored from a snapshot, its memory runs out, its
+root is full, it is rebooted, and the agent is its PID 1. Each case boots a guest of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from guestwire.drive.guest import FarWitness, dialled
 from guestwire.drive.host import Host, exit_code, wait_for
 from guestwire.judge.case import case
 from guestwire.judge.outcome import Violation, expect, expect_equal
+from guestwire.suite.files import OLD, Standing, errno_error, expect_names, expect_stored
 from guestwire.suite.guests import faults, machine
-from guestwire.suite.run_support import KILL_TIME, REPLY_TIME, SLACK, begin, read_pids
+from guestwire.suite.run_support import KILL_TIME, ORPHANS, REPLY_TIME, SLACK, begin, read_pids
 from guestwire.vm.machine import Machine
 from guestwire.vm.virtqueue import Place
 
@@ -30,7 +31,7 @@ BOOT = (
 )
 
 
-@case("FRAME-SEGMENT/drip", variant="paused-machine", needs="backend witness", deadline=BOOT, long=True)
+@case("FRAME-SEGMENT/drip", variant="paused-machine", needs="backend machine witness", deadline=BOOT, long=True)
 def test_a_machine_that_pauses_in_the_middle_of_a_frame(host: Host) -> None:
     """Stopped for a second and more while bytes are on their way, it goes on where it was."""
     with machine(host) as (guest, inside), faults(inside) as control:
@@ -46,7 +47,7 @@ def test_a_machine_that_pauses_in_the_middle_of_a_frame(host: Host) -> None:
         inside.ping()
 
 
-@case("RUN-TIMEOUT/clock", variant="jumps", needs="backend witness", deadline=BOOT, long=True)
+@case("RUN-TIMEOUT/clock", variant="jumps", needs="backend machine witness", deadline=BOOT, long=True)
 @pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"])
 def test_a_clock_that_jumps_by_a_day(host: Host, jump: float) -> None:
     """Deadlines are of the monotonic clock."""
@@ -70,7 +71,7 @@ def _event_queue(guest: Machine) -> Place:
     return Place(found["vring-num"], found["vring-desc"], found["vring-avail"], found["vring-used"])
 
 
-@case("SRV-SURVIVE/alive", variant="restored", needs="backend witness", deadline=BOOT, long=True)
+@case("SRV-SURVIVE/alive", variant="restored", needs="backend machine witness", deadline=BOOT, long=True)
 def test_the_reset_that_a_restore_causes(host: Host) -> None:
     """Old connections end, slots come back, the listener serves new ones, by the same process."""
     with machine(host) as (guest, inside), faults(inside) as control:
@@ -89,7 +90,7 @@ def test_the_reset_that_a_restore_causes(host: Host) -> None:
         wait_for(lambda: not inside.witness.children(inside.pid), 5, "no child left")
 
 
-@case("SRV-OOM", variant="all-memory", needs="backend witness", deadline=BOOT, long=True)
+@case("SRV-OOM", variant="all-memory", needs="backend machine witness", deadline=BOOT, long=True)
 def test_a_run_that_eats_all_memory(host: Host) -> None:
     """The kernel kills it, and not the agent, which tells of it."""
     with machine(host, memory_mib=128) as (_, inside):
@@ -99,7 +100,36 @@ def test_a_run_that_eats_all_memory(host: Host) -> None:
         expect_equal(inside.output("echo on"), b"on\n", "output of the next run")
 
 
-@case("PING-INSTANCE/random", variant="reboot", needs="backend witness", deadline=BOOT, long=True)
+@case(
+    "PUT-FULL/no-space",
+    "PUT-CLEAN/no-space",
+    "ERR-CODE/no_space",
+    "ERR-ERRNO/space",
+    variant="root",
+    needs="backend machine witness",
+    deadline=BOOT,
+    long=True,
+    twin="PUT-OK/content:1",
+)
+def test_no_space_on_the_guests_root(host: Host) -> None:
+    """Full to its last page, as the initramfs is at half of the guest's memory: an upload leaves nothing, all else is served."""
+    with machine(host) as (_, inside):
+        target = Standing(inside, "/root/target")
+        inside.run("exec cat /dev/zero >/full", within=60)
+        expect_equal(inside.output("exec stat -f -c %f /"), b"0\n", "free blocks of the root")
+        for size in (1, 200_000):
+            errno_error(inside, inside.put(target.path, bytes(size)), "no_space", "space")
+            target.expect_untouched()
+            errno_error(inside, inside.put("/root/new", bytes(size)), "no_space", "space")
+            expect_names(inside, "/root", "target")
+        expect_equal(inside.get(target.path)[1], OLD, "a file that is there")
+        expect_equal(exit_code(inside.run("exit 5")), 5, "exit code of a run")
+        inside.witness.unlink("/full")
+        expect_stored(inside.put(target.path, b"fits"))
+        target.expect_replaced(b"fits")
+
+
+@case("PING-INSTANCE/random", variant="reboot", needs="backend machine witness", deadline=BOOT, long=True)
 def test_a_reboot_in_the_middle_of_a_run(host: Host) -> None:
     """The host sees a broken connection within 5 s; the next boot is ready, and says that it is another process."""
     with machine(host) as (guest, inside):
@@ -142,7 +172,7 @@ def _zombies(inside: Host) -> list[int]:
     return [child.pid for child in inside.witness.children(1) if child.state == "Z"]
 
 
-@case("SRV-INIT/reaps", variant="pid-1", needs="backend witness", deadline=BOOT, long=True)
+@case("SRV-INIT/reaps", variant="pid-1", needs="backend machine witness", deadline=BOOT, long=True)
 def test_the_agent_as_pid_1(host: Host) -> None:
     """A thousand orphans are reaped, and no status is taken in doing so."""
     with contextlib.ExitStack() as at_end:
@@ -150,7 +180,7 @@ def test_the_agent_as_pid_1(host: Host) -> None:
         _as_pid_1(folder)
         _, inside = at_end.enter_context(machine(host, overlay={"/": folder}))
         expect_equal(inside.pid, 1, "the agent's pid")
-        maker = begin(inside, "i=0; while [ $i -lt 1000 ]; do (true & true) & i=$((i+1)); done; wait")
+        maker = begin(inside, ORPHANS)
         for status in range(1, 30):
             expect_equal(exit_code(inside.run(f"exit {status}")), status, "exit code beside a thousand orphans")
         expect_equal(exit_code(maker.answer()), 0, "exit code of the command that made them")
