@@ -271,7 +271,7 @@ def big_incomplete(host: Host, count: int) -> list[Conversation]:
     held = [host.connect() for _ in range(count)]
     data = frame(protocol.FRAME_JSON, b" " * MIB)[:-10]
     offsets = [0] * count
-    end = time.monotonic() + 2
+    end = time.monotonic() + 2 * host.pace
     while time.monotonic() < end:
         moved = 0
         for index, conversation in enumerate(held):
