@@ -187,7 +187,7 @@ def test_request_wins(host: Host) -> None:
     expect_equal(environment(host, env, given), expected, "environment")
 
 
-@case("RUN-ENV/wins", variant="thousands")
+@case("RUN-ENV/wins", variant="thousands", deadline=60)
 def test_thousands_of_variables(host: Host) -> None:
     names = [f"GW_{number}" for number in range(4000)]
     lines = host.output("exec env", env=dict.fromkeys(names, "x")).split(b"\n")
