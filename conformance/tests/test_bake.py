@@ -270,7 +270,15 @@ def test_half_a_fragment(root: Path, dist: Path) -> None:
     refused(root, dist, "not a pair")
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", b"070701" + b"0" * 104, gzip.compress(b"no archive")[:-9]])
+NO_ROOTS = {
+    "empty": b"",
+    "text": b"no archive",
+    "zeroes": b"070701" + b"0" * 104,
+    "cut-off": gzip.compress(b"no archive", mtime=0)[:-9],
+}
+
+
+@pytest.mark.parametrize("data", NO_ROOTS.values(), ids=NO_ROOTS)
 def test_no_root(data: bytes, dist: Path, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.write_bytes(data)
