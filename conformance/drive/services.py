@@ -21,7 +21,7 @@ from guestwire.judge.outcome import CouldNotRun, DeadlineExceeded
 LONGEST = 60.0  # seconds that a visit may last: no case does
 HYBRID_PORT = 1024
 VSOCK_HOST = 2  # the CID of the host, as a guest has it
-FORMS = ("tcp", "tcp6", "unix", "hybrid", "vsock")
+FORMS = ("tcp", "tcp6", "unix", "hybrid")  # what any machine has; vsock is a guest's
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset
 
 
