@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +194,17 @@ def test_ext4(ext4: Path, dist: Path, tmp_path: Path) -> None:
     before = ext4.read_bytes()
     assert bake.bake(ext4, dist, "") == []
     assert ext4.read_bytes() == before
+
+
+def test_ext4_in_folders_with_blanks(ext4: Path, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own, and the one for temporary files, which debugfs reads a script of words about."""
+    folder = tmp_path / 'a "b", c'
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    image = ext4.rename(folder / "root ext4")
+    assert bake.bake(image, dist, "") == ["init", bake.AGENT]
+    assert bake.bake(image, dist, "") == []
+    assert list(folder.iterdir()) == [image]
 
 
 def test_ext4_with_systemd(root: Path, dist: Path, tmp_path: Path) -> None:

@@ -52,17 +52,17 @@ class Ext(Root):
                 if self.look(name) is not None:
                     words.append(f"rm {_quoted(name)}")
                 if file.link:
-                    words.append(f"symlink {_quoted(name)} {os.fsdecode(file.data)}")
+                    words.append(f"symlink {_quoted(name)} {_word(os.fsdecode(file.data))}")
                     continue
                 source = Path(folder, str(number))
                 source.write_bytes(file.data)
-                words.append(f"write {source} {_quoted(name)}")
+                words.append(f"write {_word(str(source))} {_quoted(name)}")
                 words += [
                     f"set_inode_field {_quoted(name)} {field}"
                     for field in (f"mode 0100{file.mode:03o}", "uid 0", "gid 0")
                 ]
             script = Path(folder, "script")
-            script.write_text("".join(f"{line}\n" for line in words))
+            script.write_bytes(os.fsencode("".join(f"{line}\n" for line in words)))
             self._run("-w", "-f", str(script))
         checked = subprocess.run(
             ["e2fsck", "-f", "-n", str(self._path)], capture_output=True, text=True, check=False, timeout=600
@@ -72,7 +72,7 @@ class Ext(Root):
 
     def _content(self, name: str) -> bytes:
         with tempfile.NamedTemporaryFile(prefix="guestwire-bake-") as file:
-            self._ask(f"dump {_quoted(name)} {file.name}")
+            self._ask(f"dump {_quoted(name)} {_word(file.name)}")
             return Path(file.name).read_bytes()
 
     def _ask(self, request: str) -> str:
@@ -96,6 +96,10 @@ class Ext(Root):
 
 
 def _quoted(name: str) -> str:
-    """As debugfs reads words."""
-    doubled = name.replace('"', '""')
-    return f'"/{doubled}"'
+    return _word(f"/{name}")
+
+
+def _word(text: str) -> str:
+    """As debugfs reads words: a blank would end one."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
