@@ -24,6 +24,7 @@ from guestwire.vm.roots import RootError
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build/smolvm-guest-agent"
 MACHINE = platform.machine()
+MACHINES = {"x86_64": 62, "aarch64": 183}  # by ELF
 FOREIGN = {"x86_64": "aarch64", "aarch64": "x86_64"}[MACHINE]
 SCRIPT = "#!/bin/sh\n# PID 1 of a guest\n\nmount -t proc proc /proc\nexec sh\n"
 STARTS = "/usr/local/bin/smolvm-guest-agent >/var/log/smolvm-agent.log 2>&1 &\n"
@@ -36,11 +37,12 @@ def sums(dist: Path) -> None:
 
 @pytest.fixture
 def dist(tmp_path: Path) -> Path:
-    """A release of the agent as it is built."""
+    """A release of the agent as it is built, and of what says that it is for another machine."""
     folder = tmp_path / "dist"
     folder.mkdir()
     shutil.copy2(BUILT, folder / bake.NAME.format(MACHINE))
-    shutil.copy2(ROOT / f"build/{FOREIGN}/smolvm-guest-agent", folder / bake.NAME.format(FOREIGN))
+    data = BUILT.read_bytes()
+    (folder / bake.NAME.format(FOREIGN)).write_bytes(data[:18] + MACHINES[FOREIGN].to_bytes(2, "little") + data[20:])
     sums(folder)
     return folder
 
